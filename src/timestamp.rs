@@ -25,6 +25,9 @@ pub use rfc3339::InvalidTimestamp;
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// 1970-01-01T00:00:00Z.
+    pub const UNIX_EPOCH: Self = Self(0);
+
     /// The first moment, the start of the year 0000.
     pub const MIN: Self = Self(-62_167_219_200_000_000);
 

@@ -35,6 +35,11 @@ use super::{
 pub struct Grant(Arc<str>);
 
 impl Grant {
+    /// `*`.
+    pub(super) fn everything() -> Self {
+        Self("*".into())
+    }
+
     /// The entry, as it was given.
     #[must_use]
     pub fn as_str(&self) -> &str {

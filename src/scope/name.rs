@@ -38,6 +38,16 @@ impl Scope {
         &self.0
     }
 
+    /// Manage the keys of one's own owner.
+    pub(crate) fn keys_write() -> Self {
+        Self(RESERVED[1].into())
+    }
+
+    /// Manage the keys of every owner.
+    pub(crate) fn keys_admin() -> Self {
+        Self(RESERVED[2].into())
+    }
+
     /// The three scopes that every application has.
     pub(super) fn reserved() -> impl Iterator<Item = Self> {
         RESERVED.into_iter().map(|name| Self(name.into()))

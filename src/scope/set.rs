@@ -32,6 +32,14 @@ impl ScopeSet {
         Self::default()
     }
 
+    /// The set that grants all there is, the reserved scopes included.
+    pub(crate) fn everything() -> Self {
+        let mut grants: Vec<Grant> = Scope::reserved().map(Grant::from).collect();
+        grants.push(Grant::everything());
+        grants.sort_unstable();
+        Self(grants.into())
+    }
+
     /// The set of these grants.
     ///
     /// # Errors

@@ -1,0 +1,156 @@
+//! From a digest to an answer, without waiting where the answer is known.
+
+use std::sync::Arc;
+
+use super::cache::Remembered;
+use super::epoch::Epoch;
+use super::flight::Landing;
+use super::freshness::Tag;
+use super::{Inner, Keyring};
+use crate::clock::BootTime;
+use crate::key::{Environment, KeyDigest, ParsedKey};
+use crate::principal::{Known, Principal, Standing};
+
+/// Why a key that reads like one opens nothing. Clients are never told which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum Dead {
+    /// The store has no such key.
+    #[error("no such key")]
+    Unknown,
+    /// It was revoked.
+    #[error("the key is revoked")]
+    Revoked,
+    /// It is switched off.
+    #[error("the key is disabled")]
+    Disabled,
+    /// Its end, or that of this secret, has come.
+    #[error("the key has expired")]
+    Expired,
+    /// It belongs to another environment than those accepted here, or than its row says.
+    #[error("the key is of an environment that is not accepted here")]
+    Environment,
+}
+
+/// Why nothing can be said about a key at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unavailable {
+    /// The look-up failed in the store, or the store is being left alone after a failure.
+    #[error("the look-up failed in the store")]
+    StoreFailed,
+    /// The look-up did not end within its deadline.
+    #[error("the look-up did not end within its deadline")]
+    Deadline,
+    /// The store's answer to this look-up could not be read, or reading it panicked.
+    #[error("the store's answer could not be read")]
+    Corrupt,
+    /// Too many requests wait for look-ups.
+    #[error("too many requests wait for look-ups")]
+    Overloaded,
+    /// Too many unknown keys a second: digests that never opened anything are not looked up.
+    #[error("too many unknown keys a second")]
+    TooManyUnknown,
+    /// The row is older than what this process knows of.
+    #[error("the store answered with an older state than is known")]
+    Behind,
+}
+
+/// An answer other than yes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Denial {
+    Dead(Dead),
+    Unavailable(Unavailable),
+}
+
+/// What can be said at once.
+pub(crate) enum Judged {
+    Now(Result<Principal, Denial>),
+    Later(Miss),
+}
+
+/// A question that takes a look-up.
+pub(crate) struct Miss {
+    inner: Arc<Inner>,
+    epoch: Arc<Epoch>,
+    question: Question,
+    environment: Environment,
+}
+
+/// What a flight is about. Requests join it only if they ask the very same: a revoke moves the
+/// tag, so that a request that comes after it never joins a look-up from before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Question {
+    pub(crate) digest: KeyDigest,
+    pub(crate) tag: Tag,
+    pub(crate) epoch: u64,
+}
+
+impl Keyring {
+    /// Judges a key. On a hit: no await, no lock that all requests share, no allocation.
+    #[inline]
+    pub(crate) fn authorize(&self, key: &ParsedKey<'_>) -> Judged {
+        let inner = &self.inner;
+        let digest = key.digest();
+        // The order is the design: one epoch, one reading of lease and tag, used for the cache
+        // and the flight alike, then the entry, and the clock last. A request that is held up
+        // anywhere in between finds itself later, never earlier, than it is.
+        let epoch = inner.timeline.current();
+        let reading = epoch.freshness.read(digest.shard().into());
+        let remembered = epoch.cache.recall(&digest, reading.tag);
+        let now = inner.clock.boot();
+        if reading.is_trusted(now.as_nanos(), inner.max_staleness_nanos) {
+            match remembered {
+                Remembered::Known(known) => {
+                    return Judged::Now(judge(known, key.environment(), now));
+                }
+                Remembered::Unknown => return Judged::Now(Err(Denial::Dead(Dead::Unknown))),
+                Remembered::Nothing => {}
+            }
+        }
+        Judged::Later(Miss {
+            inner: Arc::clone(inner),
+            question: Question {
+                digest,
+                tag: reading.tag,
+                epoch: epoch.number,
+            },
+            epoch: Arc::clone(&epoch),
+            environment: key.environment().clone(),
+        })
+    }
+}
+
+impl Miss {
+    /// Waits for a look-up of one's own or somebody else's, at most for the look-up deadline.
+    pub(crate) async fn resolve(self) -> Result<Principal, Denial> {
+        let Self {
+            inner,
+            epoch,
+            question,
+            environment,
+        } = self;
+        match inner.flights.join(&inner, epoch, question).await {
+            // The clock is read after the wait: a key that ended meanwhile is dead.
+            Landing::Found(known) => judge(known, &environment, inner.clock.boot()),
+            Landing::Unknown => Err(Denial::Dead(Dead::Unknown)),
+            Landing::Unavailable(why) => Err(Denial::Unavailable(why)),
+        }
+    }
+}
+
+/// The decision about a key that exists. Taken on every request, hit or miss.
+fn judge(known: Arc<Known>, environment: &Environment, now: BootTime) -> Result<Principal, Denial> {
+    let dead = match known.standing {
+        Standing::Revoked => Some(Dead::Revoked),
+        _ if known.ends.is_some_and(|end| end <= now) => Some(Dead::Expired),
+        Standing::Disabled => Some(Dead::Disabled),
+        // The row is the truth, and it is what the caller's environment was checked against.
+        Standing::Live if known.environment != *environment => Some(Dead::Environment),
+        Standing::Live => None,
+    };
+    match dead {
+        Some(dead) => Err(Denial::Dead(dead)),
+        None => Ok(Principal::new(known)),
+    }
+}

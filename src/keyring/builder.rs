@@ -1,0 +1,285 @@
+//! Options of a keyring, each with its default, and what is refused.
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::{Mutex, Notify, watch};
+
+use super::epoch::{CacheSizes, Timeline};
+use super::flight::Flights;
+use super::{Inner, Keyring, budget, cooldown, sync};
+use crate::clock::{Clock, SystemClock};
+use crate::key::{DigestHasherBuilder, InvalidFormat, KeyFormat};
+use crate::scope::{Catalogue, InvalidScope};
+use crate::store::KeyStore;
+
+/// Builds a [`Keyring`]. Each method says what it is when it is not called.
+#[must_use]
+pub struct Builder {
+    store: Arc<dyn KeyStore>,
+    clock: Arc<dyn Clock>,
+    prefix: Option<String>,
+    environments: Vec<String>,
+    scopes: Option<Vec<String>>,
+    max_staleness: Duration,
+    poll_interval: Duration,
+    lookup_deadline: Duration,
+    known_keys: u64,
+    unknown_keys: u64,
+    concurrent_lookups: usize,
+    waiting_requests: usize,
+    unknown_lookups: (u32, u32),
+}
+
+/// Why a keyring cannot be built like this. Always a mistake in the configuration: a store that
+/// is away fails nothing here.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// No prefix was given.
+    #[error("a keyring needs a prefix, such as .prefix(\"acme\"), that is never changed again")]
+    NoPrefix,
+    /// The prefix or one of the environments.
+    #[error("this cannot be the form of a key")]
+    Format(#[from] InvalidFormat),
+    /// One of the declared scopes.
+    #[error("this scope cannot be declared")]
+    Scope(#[from] InvalidScope),
+    /// The lease would be renewed too seldom.
+    #[error(
+        "the poll interval must be at most a quarter of max_staleness, so that a lost sync does \
+         not end the lease: {poll_interval:?} is more than a quarter of {max_staleness:?}"
+    )]
+    PollTooSeldom {
+        /// As configured.
+        poll_interval: Duration,
+        /// As configured.
+        max_staleness: Duration,
+    },
+    /// A look-up could be older than anything that may be trusted.
+    #[error(
+        "the look-up deadline must be less than max_staleness: {lookup_deadline:?} is not less \
+         than {max_staleness:?}"
+    )]
+    DeadlineTooLong {
+        /// As configured.
+        lookup_deadline: Duration,
+        /// As configured.
+        max_staleness: Duration,
+    },
+    /// A number or a time that has to be more than it is.
+    #[error("{option} must be at least {least}, and is {value}")]
+    TooSmall {
+        /// Which option.
+        option: &'static str,
+        /// The least it may be.
+        least: String,
+        /// As configured.
+        value: String,
+    },
+    /// There is no Tokio runtime to run the background task on.
+    #[error("a keyring must be built inside a Tokio runtime")]
+    NoRuntime(#[source] tokio::runtime::TryCurrentError),
+    /// The operating system gave no random bytes.
+    #[error("the operating system gave no random bytes")]
+    NoRandomness(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Builder {
+    pub(super) fn new(store: Arc<dyn KeyStore>) -> Self {
+        Self {
+            store,
+            clock: Arc::new(SystemClock),
+            prefix: None,
+            environments: vec!["live".to_owned()],
+            scopes: None,
+            max_staleness: Duration::from_secs(5),
+            poll_interval: Duration::from_secs(1),
+            lookup_deadline: Duration::from_millis(500),
+            known_keys: 100_000,
+            unknown_keys: 10_000,
+            concurrent_lookups: 64,
+            waiting_requests: 2_000,
+            unknown_lookups: (200, 1_000),
+        }
+    }
+
+    /// The first part of every key: `[a-z0-9]`, at most 14 characters together with the longest
+    /// environment. Required. **Changing it later kills every key in the world.**
+    pub fn prefix(mut self, prefix: &str) -> Self {
+        self.prefix = Some(prefix.to_owned());
+        self
+    }
+
+    /// The second part of every key, one of these: `[a-z0-9]`. Replaces the default, which is
+    /// `live` alone. With more than one, each layer must name those that it accepts.
+    pub fn environments(mut self, environments: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        self.environments = owned(environments);
+        self
+    }
+
+    /// Declares the scopes that exist; others are refused when a key is made. Wildcards are
+    /// granted all the same if they reach a declared scope. By default every scope exists.
+    pub fn scopes(mut self, scopes: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        self.scopes = Some(owned(scopes));
+        self
+    }
+
+    /// How long remembered answers are trusted after the start of the last successful sync: the
+    /// upper bound, under any fault, of how long a revoked key lives on here. Defaults to 5 s.
+    pub fn max_staleness(mut self, max_staleness: Duration) -> Self {
+        self.max_staleness = max_staleness;
+        self
+    }
+
+    /// How often to sync, with one small query, whatever the traffic. Nudges come on top.
+    /// Defaults to 1 s; at most a quarter of `max_staleness`.
+    pub fn poll_interval(mut self, poll_interval: Duration) -> Self {
+        self.poll_interval = poll_interval;
+        self
+    }
+
+    /// How long a request waits for a look-up before it is answered with 503. Defaults to 500 ms.
+    pub fn lookup_deadline(mut self, lookup_deadline: Duration) -> Self {
+        self.lookup_deadline = lookup_deadline;
+        self
+    }
+
+    /// How many keys, and how many unknown keys, are remembered. Defaults to 100,000 and 10,000.
+    pub fn capacity(mut self, known: u64, unknown: u64) -> Self {
+        (self.known_keys, self.unknown_keys) = (known, unknown);
+        self
+    }
+
+    /// How many look-ups run at a time, half of them kept for keys that were good before, and how
+    /// many requests wait for them; what comes on top is answered with 503 at once. Defaults to 64
+    /// and 2,000.
+    pub fn lookups(mut self, concurrent: usize, waiting: usize) -> Self {
+        (self.concurrent_lookups, self.waiting_requests) = (concurrent, waiting);
+        self
+    }
+
+    /// How many look-ups may find nothing, a second and at once. Beyond that, keys that never
+    /// opened anything are answered with 503 unseen. Defaults to 200 and 1,000.
+    pub fn unknown_lookups(mut self, a_second: u32, burst: u32) -> Self {
+        self.unknown_lookups = (a_second, burst);
+        self
+    }
+
+    /// Whose clock measures what may be trusted. Defaults to the machine's.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Checks the options and starts to follow the store. Asks nothing of it yet, so that a store
+    /// that is away fails nothing: the gate answers 503 until it is back.
+    pub fn build(self) -> Result<Keyring, BuildError> {
+        self.check()?;
+        let prefix = self.prefix.ok_or(BuildError::NoPrefix)?;
+        let format = KeyFormat::new(&prefix, &self.environments)?;
+        let catalogue = self.scopes.map(Catalogue::new).transpose()?;
+        let runtime = tokio::runtime::Handle::try_current().map_err(BuildError::NoRuntime)?;
+        let hasher =
+            DigestHasherBuilder::new().map_err(|error| BuildError::NoRandomness(error.into()))?;
+        let wake = Arc::new(Notify::new());
+        let (last_keyring, gone) = watch::channel(());
+        let (a_second, burst) = self.unknown_lookups;
+        let inner = Arc::new(Inner {
+            store: self.store,
+            clock: self.clock,
+            format,
+            catalogue,
+            timeline: Timeline::new(CacheSizes {
+                positive: self.known_keys,
+                negative: self.unknown_keys,
+                hasher,
+            }),
+            flights: Flights::new(
+                self.concurrent_lookups,
+                self.waiting_requests,
+                self.lookup_deadline,
+            ),
+            cooldown: cooldown::Cooldown::new(),
+            budget: budget::Budget::new(a_second, burst),
+            max_staleness: self.max_staleness,
+            max_staleness_nanos: u64::try_from(self.max_staleness.as_nanos()).unwrap_or(u64::MAX),
+            // Two syncs that each take this long, a poll apart, still renew the lease in time.
+            sync_deadline: self.max_staleness / 4,
+            last_sync: Mutex::new(Ok(())),
+            wake: Arc::clone(&wake),
+            _last_keyring: last_keyring,
+        });
+        let weak: Weak<Inner> = Arc::downgrade(&inner);
+        let store = Arc::clone(&inner.store);
+        runtime.spawn(sync::run(weak, store, self.poll_interval, wake, gone));
+        Ok(Keyring { inner })
+    }
+
+    fn check(&self) -> Result<(), BuildError> {
+        at_least(
+            "poll_interval",
+            self.poll_interval,
+            Duration::from_millis(1),
+        )?;
+        at_least(
+            "lookup_deadline",
+            self.lookup_deadline,
+            Duration::from_millis(1),
+        )?;
+        at_least("the capacity for known keys", self.known_keys, 1)?;
+        at_least("the capacity for unknown keys", self.unknown_keys, 1)?;
+        // One for known keys and one for all others.
+        at_least("concurrent look-ups", self.concurrent_lookups, 2)?;
+        at_least("waiting requests", self.waiting_requests, 1)?;
+        at_least("unknown look-ups a second", self.unknown_lookups.0, 1)?;
+        at_least("unknown look-ups at once", self.unknown_lookups.1, 1)?;
+        if self.poll_interval > self.max_staleness / 4 {
+            return Err(BuildError::PollTooSeldom {
+                poll_interval: self.poll_interval,
+                max_staleness: self.max_staleness,
+            });
+        }
+        if self.lookup_deadline >= self.max_staleness {
+            return Err(BuildError::DeadlineTooLong {
+                lookup_deadline: self.lookup_deadline,
+                max_staleness: self.max_staleness,
+            });
+        }
+        Ok(())
+    }
+}
+
+fn owned(texts: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<String> {
+    texts.into_iter().map(|t| t.as_ref().to_owned()).collect()
+}
+
+fn at_least<T: PartialOrd + fmt::Debug>(
+    option: &'static str,
+    value: T,
+    least: T,
+) -> Result<(), BuildError> {
+    if value < least {
+        return Err(BuildError::TooSmall {
+            option,
+            least: format!("{least:?}"),
+            value: format!("{value:?}"),
+        });
+    }
+    Ok(())
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("store", &self.store)
+            .field("prefix", &self.prefix)
+            .field("environments", &self.environments)
+            .field("scopes", &self.scopes)
+            .field("max_staleness", &self.max_staleness)
+            .field("poll_interval", &self.poll_interval)
+            .field("lookup_deadline", &self.lookup_deadline)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,171 @@
+//! What a keyring remembers, and the lock under which its history moves on.
+//!
+//! An [`Epoch`] is one unbroken stretch of a store's history: its tags and the answers remembered
+//! under them. When the history breaks (a restore, a failover, a write whose outcome is unknown)
+//! the epoch is swapped whole, answers and all. A look-up that began in the old epoch then lands
+//! in the old cache, where nobody looks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+
+use super::cache::Cache;
+use super::freshness::{Falsified, Freshness};
+use crate::key::DigestHasherBuilder;
+use crate::store::{Change, Falsifies, Position, StoreId, Touched, Where};
+
+/// One shard for each value of [`crate::key::KeyDigest::shard`].
+const SHARDS: usize = 1 << 16;
+
+pub(crate) struct Epoch {
+    pub(crate) number: u64,
+    pub(crate) freshness: Freshness,
+    pub(crate) cache: Cache,
+}
+
+/// How a new epoch's cache is made.
+#[derive(Clone)]
+pub(crate) struct CacheSizes {
+    pub(crate) positive: u64,
+    pub(crate) negative: u64,
+    pub(crate) hasher: DigestHasherBuilder,
+}
+
+/// The current epoch, and what only syncs and writes look at.
+pub(crate) struct Timeline {
+    current: ArcSwap<Epoch>,
+    history: Mutex<History>,
+    epochs: AtomicU64,
+    sizes: CacheSizes,
+}
+
+struct History {
+    /// Up to where every change row has been applied to the current epoch.
+    applied: Option<Position>,
+    /// The newest revision seen, here or by a write.
+    highest: u64,
+}
+
+impl Timeline {
+    pub(crate) fn new(sizes: CacheSizes) -> Self {
+        Self {
+            current: ArcSwap::from_pointee(Epoch {
+                number: 0,
+                freshness: Freshness::at(0, SHARDS),
+                cache: Cache::new(&sizes),
+            }),
+            history: Mutex::new(History {
+                applied: None,
+                highest: 0,
+            }),
+            epochs: AtomicU64::new(0),
+            sizes,
+        }
+    }
+
+    /// Requests load this once and never take the lock.
+    #[inline]
+    pub(crate) fn current(&self) -> arc_swap::Guard<Arc<Epoch>> {
+        self.current.load()
+    }
+
+    pub(crate) fn applied(&self) -> Option<Position> {
+        self.history().applied
+    }
+
+    /// The newest revision seen, to be asked before a write is sent.
+    pub(crate) fn highest(&self) -> u64 {
+        self.history().highest
+    }
+
+    /// A sync that began at `began` continues the history.
+    pub(crate) fn continue_to(&self, position: Position, changes: &[Change], began: u64) {
+        let mut history = self.history();
+        let epoch = self.current.load();
+        for change in changes {
+            epoch.bump(change.touched, change.revision);
+        }
+        history.applied = Some(position);
+        history.highest = history.highest.max(position.revision);
+        // Last: the lease vouches for everything above.
+        epoch.freshness.publish_sync(began);
+    }
+
+    /// A sync that began at `began` found another history, or the first one.
+    pub(crate) fn start_over_at(&self, position: Position, began: u64) {
+        let mut history = self.history();
+        history.applied = Some(position);
+        history.highest = position.revision;
+        let epoch = self.next_epoch(position.revision);
+        // Before anybody can see the new epoch; a look-up of the old one lands in the old cache.
+        epoch.freshness.publish_sync(began);
+        self.current.store(Arc::new(epoch));
+    }
+
+    /// A write of ours committed; its caller hears of it only after this. `highest_then` is what
+    /// [`Timeline::highest`] said before the write was sent. Answers whether the history still
+    /// holds together; if not, everything is looked up again until the next sync.
+    pub(crate) fn committed(
+        &self,
+        store: StoreId,
+        revision: u64,
+        touched: &[Touched],
+        highest_then: u64,
+    ) -> bool {
+        let mut history = self.history();
+        let another = history
+            .applied
+            .is_some_and(|applied| applied.store != store);
+        if another || revision <= highest_then {
+            // A commit always gets a revision above all that went before. This one did not: it
+            // went to another store than the one we know, and what we remember is not of it.
+            history.highest = revision;
+            let epoch = self.next_epoch(revision);
+            self.current.store(Arc::new(epoch));
+            return false;
+        }
+        history.highest = history.highest.max(revision);
+        // Under the lock that a swap takes too, so that the bump is not lost on an epoch on its
+        // way out. `applied` and the lease stay: other changes up to this revision are not known.
+        let epoch = self.current.load();
+        for &touched in touched {
+            epoch.bump(touched, revision);
+        }
+        true
+    }
+
+    /// Nothing remembered can be believed any more, and nothing will be until the next sync.
+    pub(crate) fn forget(&self) {
+        let history = self.history();
+        let epoch = self.next_epoch(history.highest);
+        self.current.store(Arc::new(epoch));
+    }
+
+    fn next_epoch(&self, revision: u64) -> Epoch {
+        Epoch {
+            number: self.epochs.fetch_add(1, Ordering::Relaxed) + 1,
+            freshness: Freshness::at(revision, SHARDS),
+            cache: Cache::new(&self.sizes),
+        }
+    }
+
+    fn history(&self) -> MutexGuard<'_, History> {
+        // Nothing under the lock can panic half-way but an allocation.
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Epoch {
+    fn bump(&self, touched: Touched, revision: u64) {
+        let falsified = match touched.falsifies {
+            Falsifies::Absence => Falsified::Absence,
+            Falsifies::Everything => Falsified::Everything,
+        };
+        match touched.place {
+            Where::Shard(shard) => self.freshness.bump(shard.into(), falsified, revision),
+            Where::Anywhere => self.freshness.bump_all(revision),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The keyring: verifies keys, makes and changes them, and remembers what it may.
+//!
+//! The way of a request leads from [`authorize`] over [`cache`] to a hit, or on to a [`flight`].
+//! What may be believed is decided in [`freshness`] and kept in step by [`sync`]; what changes
+//! keys is in [`authority`] and [`writes`].
+
+mod atomic {
+    //! The atomics of the freshness core; `tests/loom.rs` puts loom's in their place.
+    pub(super) use std::sync::atomic::{AtomicU64, Ordering};
+}
+mod authority;
+mod authorize;
+mod budget;
+mod builder;
+mod cache;
+mod cooldown;
+mod epoch;
+mod flight;
+mod freshness;
+mod health;
+mod manage;
+mod sync;
+mod writes;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, Notify, watch};
+
+use crate::clock::Clock;
+use crate::key::{Environment, KeyFormat};
+use crate::scope::Catalogue;
+use crate::store::{KeyStore, StoreError};
+
+#[cfg(feature = "admin")]
+pub(crate) use authority::Caller;
+pub use authority::{Expiry, KeyPatch};
+pub use authorize::{Dead, Unavailable};
+pub(crate) use authorize::{Denial, Judged, Miss};
+pub use builder::{BuildError, Builder};
+pub use health::Health;
+pub use manage::{Created, InvalidNewKey, NewKey};
+pub use writes::WriteError;
+
+/// The keys of a service: one handle that verifies, creates, lists, changes and revokes.
+///
+/// Clones are cheap and share everything. Every change that a keyring commits is visible to its
+/// own cache when the call returns, so nothing outside it has to remember to invalidate. Its
+/// background tasks end when its last clone is dropped.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use portcullis::Keyring;
+/// use portcullis::keyring::NewKey;
+/// use portcullis::store::MemoryStore;
+///
+/// let keyring = Keyring::builder(MemoryStore::new()).prefix("acme").build()?;
+/// let created = keyring.create(NewKey::named("nightly export")?.scopes(["reports:read"])?).await?;
+/// assert!(created.secret.expose().starts_with("acme_live_"));
+///
+/// let revoked = keyring.revoke(&created.key.id, Some("left the company")).await?;
+/// assert!(revoked.revoked.is_some());
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Keyring {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    store: Arc<dyn KeyStore>,
+    clock: Arc<dyn Clock>,
+    format: KeyFormat,
+    catalogue: Option<Catalogue>,
+    timeline: epoch::Timeline,
+    flights: flight::Flights,
+    cooldown: cooldown::Cooldown,
+    budget: budget::Budget,
+    max_staleness: Duration,
+    max_staleness_nanos: u64,
+    sync_deadline: Duration,
+    last_sync: Mutex<Result<(), Arc<StoreError>>>,
+    /// Makes the next sync come at once.
+    wake: Arc<Notify>,
+    /// Ends the background task when the last keyring goes.
+    _last_keyring: watch::Sender<()>,
+}
+
+impl Keyring {
+    /// Starts to build a keyring on `store`.
+    pub fn builder(store: impl KeyStore) -> Builder {
+        Builder::new(Arc::new(store))
+    }
+
+    /// How this keyring's keys look.
+    pub fn format(&self) -> &KeyFormat {
+        &self.inner.format
+    }
+
+    /// The declared environments, in the order of their declaration.
+    pub fn environments(&self) -> &[Environment] {
+        self.inner.format.environments()
+    }
+
+    /// Whether this is a clone of the same keyring.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    /// Brings this replica up to date now, instead of at the next poll. What another process
+    /// committed before this call is heeded once it returns.
+    pub async fn sync(&self) -> Result<(), Arc<StoreError>> {
+        self.inner.sync().await
+    }
+
+    /// Returns once the keyring is in step with its store; at once if it is already.
+    ///
+    /// A keyring that is not ready answers from look-ups alone, and with 503 where those fail; it
+    /// goes on trying by itself. This makes one attempt and fails with what that met.
+    pub async fn ready(&self) -> Result<(), Arc<StoreError>> {
+        if self.health().in_sync {
+            return Ok(());
+        }
+        self.inner.sync().await
+    }
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keyring")
+            .field("store", &self.inner.store)
+            .field("prefix", &self.inner.format.prefix())
+            .field("environments", &self.inner.format.environments())
+            .finish_non_exhaustive()
+    }
+}

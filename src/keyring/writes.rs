@@ -1,0 +1,120 @@
+//! Changes to keys: committed, then visible to this keyring's own cache, then answered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::Inner;
+use crate::store::{
+    Decision, Outcome, Refusal, Rows, StoreError, StoreErrorKind, Subjects, Transacted,
+};
+
+/// How long a caller of the admin API waits for the store. A write itself goes on to its end.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why a change to a key did not happen, or may not have.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// The rules do not allow it. Nothing was written.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The operating system gave no random bytes to make a key from. Nothing was written.
+    #[error("no random bytes for a new key")]
+    NoRandomness(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The environment is not declared. Nothing was written.
+    #[error("the environment {0:?} is not declared")]
+    UnknownEnvironment(String),
+    /// The application declares its scopes, and this is none of them. Nothing was written.
+    #[error("the scope {0:?} is not declared")]
+    UnknownScope(String),
+    /// The store failed. Nothing was written.
+    #[error("the change could not be written")]
+    Store(#[source] StoreError),
+    /// Nobody knows whether it was written. Ask again what the key is now.
+    #[error("the store did not say whether the change was written")]
+    OutcomeUnknown(#[source] Option<StoreError>),
+}
+
+impl Inner {
+    /// Commits what `decide` says, tells the cache, and only then returns. Whoever waits may hang
+    /// up: the write is on a task of its own and is neither cut short nor left unknown to the
+    /// cache.
+    pub(super) async fn write(
+        self: &Arc<Self>,
+        subjects: Subjects,
+        mut decide: impl FnMut(&Rows) -> Result<Decision, Refusal> + Send + 'static,
+    ) -> Result<Transacted, WriteError> {
+        let inner = Arc::clone(self);
+        let decide = Box::new(move |rows: &Rows| decide(rows).unwrap_or_else(Decision::Refuse));
+        let task = tokio::spawn(async move {
+            let unsettled = Unsettled(&inner);
+            let highest_then = inner.timeline.highest();
+            let result = inner.store.transact(subjects, decide).await;
+            match &result {
+                Ok(transacted) => {
+                    unsettled.settle();
+                    inner.committed(&transacted.outcome, highest_then);
+                }
+                // The drop forgets: what it put out of date is not known.
+                Err(error) if error.kind() == StoreErrorKind::OutcomeUnknown => drop(unsettled),
+                Err(_) => unsettled.settle(),
+            }
+            result
+        });
+        let transacted = match timeout(PATIENCE, task).await {
+            Ok(Ok(Ok(transacted))) => transacted,
+            Ok(Ok(Err(error))) if error.kind() == StoreErrorKind::OutcomeUnknown => {
+                return Err(WriteError::OutcomeUnknown(Some(error)));
+            }
+            Ok(Ok(Err(error))) => return Err(WriteError::Store(error)),
+            // The store panicked, or it takes longer than anybody waits.
+            Ok(Err(_)) | Err(_) => return Err(WriteError::OutcomeUnknown(None)),
+        };
+        match transacted.outcome {
+            Outcome::Refused(refusal) => Err(WriteError::Refused(refusal)),
+            _ => Ok(transacted),
+        }
+    }
+
+    fn committed(&self, outcome: &Outcome, highest_then: u64) {
+        let Outcome::Committed {
+            store,
+            revision,
+            touched,
+            record: _,
+        } = outcome
+        else {
+            return;
+        };
+        let unbroken = self
+            .timeline
+            .committed(*store, *revision, touched, highest_then);
+        if !unbroken {
+            tracing::error!(
+                revision,
+                "a write went to another history than the one followed so far: \
+                 everything remembered is dropped"
+            );
+            self.wake.notify_one();
+        }
+    }
+}
+
+/// A write on its way. Dropped before it is settled, whether by a panic in the store or because
+/// the answer to the COMMIT was lost, it makes the keyring forget all that it remembers.
+struct Unsettled<'a>(&'a Inner);
+
+impl Unsettled<'_> {
+    fn settle(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Unsettled<'_> {
+    fn drop(&mut self) {
+        self.0.timeline.forget();
+        self.0.wake.notify_one();
+    }
+}

@@ -1,0 +1,330 @@
+//! The contract between a keyring and the place where keys live.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::error::StoreError;
+use super::record::{FoundKey, KeyRecord, Owner};
+use crate::key::{KeyDigest, KeyId};
+use crate::timestamp::Timestamp;
+
+/// A place where keys live.
+///
+/// # Contract
+///
+/// - **Revisions.** Every committed change that matters to authentication (a key or secret
+///   created, changed or deleted, by whatever means, also by hand) has a revision. Revisions grow
+///   by the order of commits: whoever reads revision `r` sees every change up to `r`. Not a
+///   timestamp and not a plain sequence, both of which a slow transaction overtakes.
+/// - **Change rows.** For each changed or deleted secret there is a row that says at which
+///   revision and in which shard ([`KeyDigest::shard`]), written in the same transaction. Rows may
+///   be pruned from the oldest on.
+/// - **Nonces.** Each revision comes with a random nonce. A store that was put back to an older
+///   state and then went on reaches old revision numbers with other nonces.
+/// - **One snapshot.** The parts of a [`LookUp`] or a [`SyncReport`] come from one snapshot.
+/// - **Acknowledged means committed**, and durable against a crash of the process and, as far as
+///   the medium allows, of the machine.
+/// - **Cancellation.** A keyring drops the future of a read when its deadline is over, and runs
+///   [`transact`](KeyStore::transact) on a task of its own to its end. Neither may leave a
+///   transaction open.
+/// - Absent is `Ok(None)`, not an error.
+///
+/// The suite in `store::conformance` (feature `testing`) asks all of this of a store.
+///
+/// # Wrappers
+///
+/// There are no default bodies: a metering or caching store has to forward every method, and
+/// `#[deny(clippy::missing_trait_methods)]` on its impl keeps it so.
+#[async_trait]
+pub trait KeyStore: fmt::Debug + Send + Sync + 'static {
+    /// The key that this digest opens, dead or alive.
+    async fn look_up(&self, digest: &KeyDigest) -> Result<LookUp, StoreError>;
+
+    /// What has changed since `since`, or where the store is now if that is `None`.
+    ///
+    /// Only a store that takes writes may answer; a read replica fails.
+    async fn sync(&self, since: Option<Position>) -> Result<SyncReport, StoreError>;
+
+    /// A subscription to nudges, asked for once by each keyring.
+    fn nudges(&self) -> Box<dyn Nudges>;
+
+    /// One key by its id.
+    async fn get(&self, id: &KeyId) -> Result<Read<Option<KeyRecord>>, StoreError>;
+
+    /// Keys, newest first: by `created_at`, then by `id`, both descending.
+    async fn list(&self, query: &ListQuery) -> Result<Read<Vec<KeyRecord>>, StoreError>;
+
+    /// Reads the subjects, asks `decide`, and does what it says, all in one transaction that no
+    /// other write can come between.
+    ///
+    /// `decide` may be called again when the store has to start over; what counts is its last
+    /// answer. It is pure and quick.
+    async fn transact(&self, subjects: Subjects, decide: Decide) -> Result<Transacted, StoreError>;
+
+    /// A secret of the store's own, made when the store was, shared by all its replicas: it seals
+    /// the cursors of lists.
+    async fn cursor_key(&self) -> Result<[u8; 32], StoreError>;
+}
+
+/// Tells that there may be something new to sync. A nudge, never the truth: it may come too
+/// often, too late or not at all, since a keyring syncs by itself all the same.
+#[async_trait]
+pub trait Nudges: fmt::Debug + Send {
+    /// Waits for the next nudge. What happens between two calls is not lost, though several
+    /// nudges may become one. Dropping the future loses nothing either. Must not spin.
+    async fn nudged(&mut self);
+}
+
+/// Which store this is: random, made when the store was. A copy has the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StoreId(pub [u8; 16]);
+
+/// A point in a store's history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Whose history.
+    pub store: StoreId,
+    /// The newest revision.
+    pub revision: u64,
+    /// That revision's nonce.
+    pub nonce: i64,
+}
+
+/// Something read, and the store's clock at that moment.
+#[derive(Clone, Debug)]
+pub struct Read<T> {
+    /// The store's clock.
+    pub now: Timestamp,
+    /// What was read.
+    pub value: T,
+}
+
+/// The answer to a look-up.
+#[derive(Clone, Debug)]
+pub struct LookUp {
+    /// The revision of the snapshot.
+    pub revision: u64,
+    /// The store's clock.
+    pub now: Timestamp,
+    /// Whether this came from the store that takes the writes.
+    pub primary: bool,
+    /// The key, unless there is none.
+    pub found: Option<FoundKey>,
+}
+
+/// The answer to a sync.
+#[derive(Clone, Debug)]
+pub struct SyncReport {
+    /// Where the store is.
+    pub position: Position,
+    /// The nonce that the store has for the revision of `since`, if it still has one.
+    pub nonce_then: Option<i64>,
+    /// The change rows above the revision of `since`, in any order. Complete if `nonce_then` is
+    /// there, since rows are pruned from the oldest on.
+    pub changes: Vec<Change>,
+}
+
+/// A change row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// At which revision.
+    pub revision: u64,
+    /// Which keys it touched.
+    pub touched: Touched,
+}
+
+/// Which remembered answers a change puts out of date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Touched {
+    /// About which keys.
+    pub place: Where,
+    /// Which kind of answer.
+    pub falsifies: Falsifies,
+}
+
+/// Where a change happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Where {
+    /// The keys whose [`KeyDigest::shard`] is this.
+    Shard(u16),
+    /// Any key.
+    Anywhere,
+}
+
+/// What a change puts out of date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Falsifies {
+    /// A secret was added: "no such key" alone.
+    Absence,
+    /// A key or secret was changed or deleted: every answer.
+    Everything,
+}
+
+/// Which keys to list.
+#[derive(Clone, Debug)]
+pub struct ListQuery {
+    /// Of this owner only.
+    pub owner: Option<Owner>,
+    /// Only keys that come after this one in the order of the list.
+    pub after: Option<(Timestamp, KeyId)>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// The rows a decision is about.
+#[derive(Clone, Debug, Default)]
+pub struct Subjects {
+    /// The secret of whoever asks, unless it is not a key that asks.
+    pub caller: Option<KeyDigest>,
+    /// The key it is about, unless it is about a new one.
+    pub target: Option<KeyId>,
+}
+
+/// What a decision sees: rows as they are inside the transaction.
+#[derive(Clone, Debug)]
+pub struct Rows {
+    /// The store's clock.
+    pub now: Timestamp,
+    /// The caller's own row, if [`Subjects::caller`] was given and exists.
+    pub caller: Option<FoundKey>,
+    /// The row of [`Subjects::target`], if that was given and exists.
+    pub target: Option<KeyRecord>,
+    /// Whether a key has ever been in this store, also one deleted by hand since.
+    pub ever_had_a_key: bool,
+}
+
+/// A pure function from rows to what is to be done.
+pub type Decide = Box<dyn FnMut(&Rows) -> Decision + Send>;
+
+/// What is to be done.
+#[derive(Clone, Debug)]
+pub enum Decision {
+    /// Add a key with its secret.
+    Insert {
+        /// The new row.
+        record: KeyRecord,
+        /// Its secret's digest.
+        digest: KeyDigest,
+    },
+    /// Write this over the target's row. `id`, `created_at`, `created_by`, `environment` and
+    /// `hint` are those of the target.
+    Update(KeyRecord),
+    /// Nothing: the target is already as it should be.
+    Keep,
+    /// Nothing: the caller may not, or the target does not allow it.
+    Refuse(Refusal),
+}
+
+/// Why a write was refused by its decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The caller's key is gone, revoked, expired or disabled by now.
+    #[error("the caller's key is no longer valid")]
+    CallerDead,
+    /// The caller's key does not grant what this takes.
+    #[error("the caller's key lacks the scope for this")]
+    CallerLacksScope,
+    /// There is no such key, or it belongs to somebody else.
+    #[error("no such key")]
+    NotFound,
+    /// It would give, or change, more than the caller holds.
+    #[error("this exceeds what the caller holds")]
+    ExceedsCaller,
+    /// The key is revoked.
+    #[error("the key is revoked")]
+    KeyRevoked,
+    /// The key has expired.
+    #[error("the key has expired")]
+    KeyExpired,
+    /// The store has, or had, a key.
+    #[error("the store is not new")]
+    NotTheFirst,
+    /// The expiry is not after the store's clock.
+    #[error("the expiry lies in the past")]
+    ExpiryInThePast,
+    /// The expiry falls beyond the year 9999.
+    #[error("the expiry falls beyond the year 9999")]
+    ExpiryTooFar,
+}
+
+/// The answer to a transaction.
+#[derive(Clone, Debug)]
+pub struct Transacted {
+    /// The store's clock inside the transaction.
+    pub now: Timestamp,
+    /// What happened.
+    pub outcome: Outcome,
+}
+
+/// What a transaction did.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// It committed.
+    Committed {
+        /// Which store.
+        store: StoreId,
+        /// The newest revision it made, read after the change and before the commit.
+        revision: u64,
+        /// What it put out of date.
+        touched: Vec<Touched>,
+        /// The key as it is now.
+        record: KeyRecord,
+    },
+    /// The decision was to keep what is there: the target's row.
+    Kept(KeyRecord),
+    /// The decision was to refuse.
+    Refused(Refusal),
+}
+
+impl Touched {
+    /// The change row for a new secret.
+    pub fn added(digest: &KeyDigest) -> Self {
+        Self {
+            place: Where::Shard(digest.shard()),
+            falsifies: Falsifies::Absence,
+        }
+    }
+
+    /// The change row for a secret whose key changed.
+    pub fn changed(digest: &KeyDigest) -> Self {
+        Self {
+            place: Where::Shard(digest.shard()),
+            falsifies: Falsifies::Everything,
+        }
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<S: KeyStore + ?Sized> KeyStore for Arc<S> {
+    async fn look_up(&self, digest: &KeyDigest) -> Result<LookUp, StoreError> {
+        (**self).look_up(digest).await
+    }
+
+    async fn sync(&self, since: Option<Position>) -> Result<SyncReport, StoreError> {
+        (**self).sync(since).await
+    }
+
+    fn nudges(&self) -> Box<dyn Nudges> {
+        (**self).nudges()
+    }
+
+    async fn get(&self, id: &KeyId) -> Result<Read<Option<KeyRecord>>, StoreError> {
+        (**self).get(id).await
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Read<Vec<KeyRecord>>, StoreError> {
+        (**self).list(query).await
+    }
+
+    async fn transact(&self, subjects: Subjects, decide: Decide) -> Result<Transacted, StoreError> {
+        (**self).transact(subjects, decide).await
+    }
+
+    async fn cursor_key(&self) -> Result<[u8; 32], StoreError> {
+        (**self).cursor_key().await
+    }
+}

@@ -1,0 +1,16 @@
+//! Where keys live: the contract, and the stores that come with the crate.
+
+pub mod contract;
+pub mod error;
+pub mod memory;
+pub mod record;
+
+pub use contract::{
+    Change, Decide, Decision, Falsifies, KeyStore, ListQuery, LookUp, Nudges, Outcome, Position,
+    Read, Refusal, Rows, StoreId, Subjects, SyncReport, Touched, Transacted, Where,
+};
+pub use error::{StoreError, StoreErrorKind};
+pub use memory::MemoryStore;
+pub use record::{
+    FoundKey, InvalidText, KeyName, KeyRecord, Owner, Provenance, Revocation, Status,
+};
