@@ -1,0 +1,257 @@
+//! How the keys of one application look.
+
+use thiserror::Error;
+
+use super::checksum::CHECKSUM_BYTES;
+use super::environment::{self, Environment, InvalidEnvironment, MAX_NAME_BYTES};
+
+/// How many random characters a key has.
+pub(super) const BODY_BYTES: usize = 32;
+
+/// What follows the environment and its underscore: always as long.
+pub(super) const TAIL_BYTES: usize = BODY_BYTES + CHECKSUM_BYTES;
+
+/// What a key has besides the prefix and the environment: the tail and two underscores.
+pub(super) const FRAME_BYTES: usize = TAIL_BYTES + 2;
+
+// SHA-256 works on blocks of 64 bytes, nine of which it may need for itself. One byte more, and
+// every request would pay for a second block.
+const _: () = assert!(MAX_NAME_BYTES + FRAME_BYTES <= 55);
+
+/// How the keys of one application look: `{prefix}_{environment}_{body}{checksum}`.
+///
+/// The body is 32 random characters of `[0-9A-Za-z]`, 190 bits. The checksum is six more: the
+/// CRC-32 of everything before it, as a base62 number. It spots typos and **is not security**;
+/// anyone can compute it. A whole key has at most 54 bytes and no character at which a double
+/// click stops.
+///
+/// **Changing the prefix revokes every key in the world:** those that exist no longer look like
+/// keys, and are refused without being looked up. So does taking an environment away, for the keys
+/// of that environment. Adding an environment harms nobody.
+///
+/// ```
+/// use portcullis::key::{KeyFormat, NotAKey};
+///
+/// let format = KeyFormat::new("acme", ["live", "test"])?;
+/// let key = format.generate(format.default_environment())?;
+///
+/// let parsed = format.parse(key.plain.expose().as_bytes())?;
+/// assert_eq!(parsed.digest(), key.digest);
+/// assert_eq!(parsed.environment().as_str(), "live");
+/// assert_eq!(format.parse(b"hunter2").unwrap_err(), NotAKey::TooShort);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyFormat {
+    prefix: Box<str>,
+    /// At least one, all different.
+    environments: Box<[Environment]>,
+    /// The first of `environments`, kept aside so that there is one whatever happens.
+    default_environment: Environment,
+    /// The shortest and the longest key, in bytes.
+    pub(super) lengths: (usize, usize),
+}
+
+/// Why keys cannot look like this. Of a long value only the beginning is repeated.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum InvalidFormat {
+    /// There is no prefix.
+    #[error("the prefix of keys is empty: it has at least one of a-z and 0-9")]
+    EmptyPrefix,
+    /// The prefix has characters that a key cannot have there.
+    #[error("the prefix {0:?} has characters other than a-z and 0-9")]
+    PrefixCharacters(String),
+    /// An environment cannot have this name.
+    #[error(transparent)]
+    Environment(#[from] InvalidEnvironment),
+    /// No environment is declared.
+    #[error("no environment is declared: keys need at least one, such as \"live\"")]
+    NoEnvironment,
+    /// This environment is declared twice.
+    #[error("the environment {:?} is declared more than once", .0.as_str())]
+    RepeatedEnvironment(Environment),
+    /// A key of this environment would be too long to be hashed in one step.
+    #[error(
+        "the prefix {prefix:?} and the environment {:?} are too long: \
+         together they have at most {MAX_NAME_BYTES} bytes",
+        .environment.as_str()
+    )]
+    TooLong {
+        /// The prefix.
+        prefix: String,
+        /// The first environment that is too long for it.
+        environment: Environment,
+    },
+}
+
+impl KeyFormat {
+    /// Keys that begin with `prefix` and one of `environments`, the first of which is the default.
+    ///
+    /// Both are made of `[a-z0-9]`, and the prefix has at most 14 bytes together with the longest
+    /// environment. **Choose the prefix once:** changing it revokes every key in the world.
+    pub fn new(
+        prefix: &str,
+        environments: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Result<Self, InvalidFormat> {
+        if prefix.is_empty() {
+            return Err(InvalidFormat::EmptyPrefix);
+        }
+        if !environment::is_name(prefix) {
+            return Err(InvalidFormat::PrefixCharacters(environment::beginning(
+                prefix,
+            )));
+        }
+        let mut declared: Vec<Environment> = Vec::new();
+        let (mut shortest, mut longest) = (usize::MAX, 0);
+        for name in environments {
+            let environment: Environment = name.as_ref().parse()?;
+            if declared.contains(&environment) {
+                return Err(InvalidFormat::RepeatedEnvironment(environment));
+            }
+            let names = prefix.len() + environment.as_str().len();
+            if names > MAX_NAME_BYTES {
+                let prefix = environment::beginning(prefix);
+                return Err(InvalidFormat::TooLong {
+                    prefix,
+                    environment,
+                });
+            }
+            shortest = shortest.min(names + FRAME_BYTES);
+            longest = longest.max(names + FRAME_BYTES);
+            declared.push(environment);
+        }
+        let default_environment = declared
+            .first()
+            .ok_or(InvalidFormat::NoEnvironment)?
+            .clone();
+        Ok(Self {
+            prefix: prefix.into(),
+            environments: declared.into(),
+            default_environment,
+            lengths: (shortest, longest),
+        })
+    }
+
+    /// What all keys begin with, without the underscore.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The declared environments, at least one, in the order in which they were declared.
+    #[must_use]
+    pub fn environments(&self) -> &[Environment] {
+        &self.environments
+    }
+
+    /// The environment that was declared first.
+    #[must_use]
+    pub fn default_environment(&self) -> &Environment {
+        &self.default_environment
+    }
+
+    /// The regular expression by which secret scanners find leaked keys.
+    ///
+    /// ```
+    /// use portcullis::key::KeyFormat;
+    ///
+    /// let format = KeyFormat::new("acme", ["live", "test"])?;
+    /// assert_eq!(format.scanner_regex(), r"\bacme_(?:live|test)_[0-9A-Za-z]{38}\b");
+    /// # Ok::<_, portcullis::key::InvalidFormat>(())
+    /// ```
+    #[must_use]
+    pub fn scanner_regex(&self) -> String {
+        // Nothing needs escaping: names have letters and digits only.
+        let names: Vec<&str> = self.environments.iter().map(Environment::as_str).collect();
+        format!(
+            r"\b{}_(?:{})_[0-9A-Za-z]{{{TAIL_BYTES}}}\b",
+            self.prefix,
+            names.join("|")
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Prefix and environments, written as in `acme: live test`.
+    fn format(names: &str) -> Result<KeyFormat, InvalidFormat> {
+        let (prefix, environments) = names.split_once(": ").unwrap();
+        KeyFormat::new(prefix, environments.split_terminator(' '))
+    }
+
+    #[test]
+    fn possible_formats_and_how_long_their_keys_are() {
+        let cases = [
+            ("one environment", "acme: live", (48, 48)),
+            ("three of them", "acme: live t staging", (45, 51)),
+            ("the shortest names", "a: 1", (42, 42)),
+            ("14 bytes together", "abcdefg: hijklmn", (54, 54)),
+        ];
+        for (name, names, lengths) in cases {
+            let format = format(names).unwrap();
+            let declared = format.environments().iter().map(Environment::as_str);
+            let declared: Vec<&str> = declared.collect();
+            let shown = format!("{}: {}", format.prefix(), declared.join(" "));
+            assert_eq!(shown, names, "{name}");
+            assert_eq!(format.default_environment(), &format.environments()[0]);
+            assert_eq!(format.lengths, lengths, "{name}");
+        }
+    }
+
+    #[test]
+    fn refusals_name_the_value_and_what_would_be_right() {
+        let characters = "has characters other than a-z and 0-9";
+        let long = "are too long: together they have at most 14 bytes";
+        let cases: [(&str, String); 10] = [
+            (
+                ": live",
+                "the prefix of keys is empty: it has at least one of a-z and 0-9".into(),
+            ),
+            ("Acme: live", format!(r#"the prefix "Acme" {characters}"#)),
+            ("ac_me: live", format!(r#"the prefix "ac_me" {characters}"#)),
+            ("acmé: live", format!(r#"the prefix "acmé" {characters}"#)),
+            (
+                "acme: ",
+                "no environment is declared: keys need at least one, such as \"live\"".into(),
+            ),
+            (
+                "acme: a  b",
+                "an environment is empty: it has at least one of a-z and 0-9".into(),
+            ),
+            (
+                "acme: a-b",
+                format!(r#"the environment "a-b" {characters}"#),
+            ),
+            (
+                "acme: a b a",
+                r#"the environment "a" is declared more than once"#.into(),
+            ),
+            (
+                "abcdefgh: i jklmnop",
+                format!(r#"the prefix "abcdefgh" and the environment "jklmnop" {long}"#),
+            ),
+            (
+                "abcdefghijklmn: 1",
+                format!(r#"the prefix "abcdefghijklmn" and the environment "1" {long}"#),
+            ),
+        ];
+        for (names, message) in cases {
+            assert_eq!(format(names).unwrap_err().to_string(), message, "{names}");
+        }
+    }
+
+    #[test]
+    fn environments_can_be_given_as_environments() {
+        let format = KeyFormat::new("acme", ["live", "test"]).unwrap();
+        assert_eq!(KeyFormat::new("acme", format.environments()), Ok(format));
+    }
+
+    #[test]
+    fn the_scanner_expression_for_a_single_environment() {
+        let format = KeyFormat::new("acme", ["live"]).unwrap();
+        assert_eq!(format.scanner_regex(), r"\bacme_(?:live)_[0-9A-Za-z]{38}\b");
+    }
+}
