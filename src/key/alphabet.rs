@@ -90,9 +90,9 @@ mod tests {
 
     #[test]
     fn every_digit_is_equally_likely() {
-        // A source that counts through all bytes: 248 of each 256 are used, four for each digit.
+        // A source that counts through all bytes twice: 248 of 256 are used, four for a digit.
         let mut next = 0_u8;
-        let mut out = [0_u8; 248];
+        let mut out = [0_u8; 2 * 248];
         fill_from(&mut out, |drawn| {
             for byte in drawn {
                 *byte = next;
@@ -102,12 +102,12 @@ mod tests {
         })
         .unwrap();
         out.sort_unstable();
-        let (fours, _) = out.as_chunks::<4>();
+        let (eights, _) = out.as_chunks::<8>();
         assert!(
-            fours
+            eights
                 .iter()
                 .zip(BASE62)
-                .all(|(four, &digit)| *four == [digit; 4])
+                .all(|(eight, &digit)| *eight == [digit; 8])
         );
     }
 
@@ -116,7 +116,7 @@ mod tests {
         let mut draws = 0;
         let mut out = [0_u8; 3];
         fill_from(&mut out, |drawn| {
-            drawn.fill(FAIR);
+            drawn.fill(248);
             // The first draw has nothing fair, the second two bytes, the third more than enough.
             match draws {
                 0 => {}

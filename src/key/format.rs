@@ -205,7 +205,7 @@ mod tests {
     fn refusals_name_the_value_and_what_would_be_right() {
         let characters = "has characters other than a-z and 0-9";
         let long = "are too long: together they have at most 14 bytes";
-        let cases = [
+        let cases: [(&str, String); 10] = [
             (
                 ": live",
                 "the prefix of keys is empty: it has at least one of a-z and 0-9".into(),
@@ -239,7 +239,6 @@ mod tests {
             ),
         ];
         for (names, message) in cases {
-            let message: String = message;
             assert_eq!(format(names).unwrap_err().to_string(), message, "{names}");
         }
     }

@@ -34,5 +34,5 @@ pub use id::{KeyId, ParseKeyIdError};
 pub use parse::{NotAKey, ParsedKey};
 pub use plain::PlainKey;
 
-#[allow(unused_imports)] // Until the cache is here.
+#[allow(unused_imports)]
 pub(crate) use hasher::DigestHasherBuilder;
