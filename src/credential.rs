@@ -96,15 +96,15 @@ fn one_line<'a>(
         // Whatever the schemes: whether the other line counts is not ours to guess.
         return Credential::Malformed(Malformed::Repeated);
     }
-    match trim_end(line) {
+    match trim(line) {
         [] => Credential::Malformed(Malformed::Empty),
         value => read(value, place),
     }
 }
 
 /// Space around a value is not a part of it, and not every transport takes it away.
-fn trim_end(mut line: &[u8]) -> &[u8] {
-    while let [rest @ .., b' ' | b'\t'] = line {
+fn trim(mut line: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = line {
         line = rest;
     }
     line

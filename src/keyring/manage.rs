@@ -99,8 +99,6 @@ pub struct Created {
     pub key: KeyRecord,
     /// Its secret, to be shown once.
     pub secret: PlainKey,
-    /// The store's clock when it was made.
-    pub(crate) now: crate::timestamp::Timestamp,
 }
 
 impl fmt::Debug for Created {
@@ -108,7 +106,7 @@ impl fmt::Debug for Created {
         f.debug_struct("Created")
             .field("key", &self.key)
             .field("secret", &self.secret)
-            .finish_non_exhaustive()
+            .finish()
     }
 }
 
@@ -223,11 +221,10 @@ impl Keyring {
         };
         let subjects = caller.subjects(None);
         let decide = move |rows: &_| authority::create(&caller, &draft, rows);
-        let Read { now, value } = changed(inner.write(subjects, decide).await?)?;
+        let created = changed(inner.write(subjects, decide).await?)?;
         Ok(Created {
-            key: value,
+            key: created.value,
             secret: key.plain,
-            now,
         })
     }
 

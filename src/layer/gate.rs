@@ -1,0 +1,232 @@
+//! The decision about a request, apart from futures and bodies.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, Entry, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{Extensions, HeaderMap, Method, Response};
+
+use super::authentication::Authentication;
+use super::challenge::Realm;
+use super::problem::ProblemTypes;
+use super::rejection::{Reason, Rejection};
+use crate::credential::{self, Credential, Place};
+use crate::key::Environment;
+use crate::keyring::{Dead, Judged, Keyring, Miss};
+use crate::principal::Principal;
+
+/// What a refusal is answered with.
+///
+/// The gate adds what the protocol asks for: the challenge as one more `WWW-Authenticate` line,
+/// `Retry-After` where that is missing. For a HEAD request it takes the body away.
+///
+/// Closures are responders:
+///
+/// ```
+/// # async fn test(keyring: portcullis::Keyring) {
+/// use bytes::Bytes;
+/// use portcullis::{ApiKeyLayer, Rejection};
+///
+/// let layer = ApiKeyLayer::new(keyring).responder(|rejection: &Rejection| {
+///     let mut response = http::Response::new(Bytes::from_static(b"no\n"));
+///     *response.status_mut() = rejection.status();
+///     response
+/// });
+/// # }
+/// ```
+pub trait Responder: Send + Sync + 'static {
+    /// The answer to a request that is refused for this reason.
+    fn respond(&self, rejection: &Rejection) -> Response<Bytes>;
+}
+
+impl<F> Responder for F
+where
+    F: Fn(&Rejection) -> Response<Bytes> + Send + Sync + 'static,
+{
+    fn respond(&self, rejection: &Rejection) -> Response<Bytes> {
+        self(rejection)
+    }
+}
+
+/// What judges and what answers: the settings of one layer.
+#[derive(Clone)]
+pub(crate) struct Gate {
+    pub(crate) keyring: Keyring,
+    pub(crate) realm: Realm,
+    pub(crate) problem_types: ProblemTypes,
+    pub(crate) responder: Option<Arc<dyn Responder>>,
+    pub(crate) places: Vec<Place>,
+    pub(crate) optional: bool,
+    pub(crate) foreign_bearer: bool,
+    pub(crate) keep_credential: bool,
+    /// `None`: all that are declared, which is one. The layer sees to that.
+    pub(crate) environments: Option<Vec<Environment>>,
+}
+
+/// What can be said of a request at once.
+pub(crate) enum Sight {
+    /// An outer layer of the same keyring has let it in; nothing is left to be done.
+    Judged,
+    /// Nobody, and that is allowed here.
+    Anonymous,
+    /// A good key from this place.
+    Allowed(Principal, usize),
+    /// The answer is no.
+    Refused(Reason),
+    /// It takes a look-up.
+    Ask(Miss, usize),
+}
+
+impl Gate {
+    pub(crate) fn new(keyring: Keyring) -> Self {
+        Self {
+            keyring,
+            realm: Realm::default(),
+            problem_types: ProblemTypes::default(),
+            responder: None,
+            places: vec![Place::Bearer],
+            optional: false,
+            foreign_bearer: false,
+            keep_credential: false,
+            environments: None,
+        }
+    }
+
+    /// Looks at a request. Reads the headers and what an outer layer left, nothing else: no
+    /// method, path or other header can switch this off.
+    #[inline]
+    pub(crate) fn look(&self, headers: &HeaderMap, extensions: &Extensions) -> Sight {
+        // An outer layer takes the credential out of the headers, so its word counts; but only
+        // that of the same keyring, and only for environments that are accepted here.
+        if let Some(principal) = Authentication::principal_for(extensions, &self.keyring) {
+            return if self.accepts(principal.environment()) {
+                Sight::Judged
+            } else {
+                Sight::Refused(Reason::Dead(Dead::Environment))
+            };
+        }
+        match credential::read(headers, &self.places) {
+            Credential::Absent if self.optional => Sight::Anonymous,
+            Credential::Absent => Sight::Refused(Reason::MissingCredentials),
+            Credential::Malformed(why) => Sight::Refused(Reason::Malformed(why)),
+            Credential::TooLong { value, place }
+            | Credential::Presented {
+                token: value,
+                place,
+            } if self.is_foreign(value, place) => Sight::Anonymous,
+            Credential::TooLong { .. } => Sight::Refused(Reason::TooLong),
+            Credential::Presented { token, place } => match self.judge(token) {
+                Ok(Judged::Now(Ok(principal))) => Sight::Allowed(principal, place),
+                Ok(Judged::Now(Err(denial))) => {
+                    Sight::Refused(Rejection::from(denial).into_reason())
+                }
+                Ok(Judged::Later(miss)) => Sight::Ask(miss, place),
+                Err(reason) => Sight::Refused(reason),
+            },
+        }
+    }
+
+    /// Everything that can be said of a token without asking: its form comes first, so that what
+    /// cannot be a key costs neither a hash nor a look-up.
+    #[inline]
+    fn judge(&self, token: &[u8]) -> Result<Judged, Reason> {
+        let key = self
+            .keyring
+            .format()
+            .parse(token)
+            .map_err(Reason::NotAKey)?;
+        if !self.accepts(key.environment()) {
+            return Err(Reason::Dead(Dead::Environment));
+        }
+        Ok(self.keyring.authorize(&key))
+    }
+
+    /// Judges a token, waiting for a look-up if that is what it takes.
+    #[cfg(feature = "admin")]
+    pub(crate) async fn authenticate(&self, token: &[u8]) -> Result<Principal, Rejection> {
+        match self.judge(token).map_err(Rejection::new)? {
+            Judged::Now(answer) => answer.map_err(Rejection::from),
+            Judged::Later(miss) => miss.resolve().await.map_err(Rejection::from),
+        }
+    }
+
+    fn accepts(&self, environment: &Environment) -> bool {
+        match &self.environments {
+            Some(accepted) => accepted.contains(environment),
+            None => true,
+        }
+    }
+
+    /// Whether this is somebody else's bearer token, which is let pass on request.
+    fn is_foreign(&self, token: &[u8], place: usize) -> bool {
+        self.foreign_bearer
+            && self.places.get(place) == Some(&Place::Bearer)
+            && !self.keyring.format().starts_like_a_key(token)
+    }
+
+    /// Where credentials other than `Authorization` are read from.
+    pub(crate) fn other_headers(&self) -> impl Iterator<Item = &HeaderName> {
+        self.places.iter().filter_map(|place| match place {
+            Place::Header(name) => Some(name),
+            Place::Bearer => None,
+        })
+    }
+
+    /// Whether this place is another than `Authorization`.
+    #[inline]
+    pub(crate) fn is_other_header(&self, place: usize) -> bool {
+        matches!(self.places.get(place), Some(Place::Header(_)))
+    }
+
+    /// Whether a request has anything in another place than `Authorization`.
+    pub(crate) fn has_other_header(&self, headers: &HeaderMap) -> bool {
+        self.other_headers().any(|name| headers.contains_key(name))
+    }
+
+    /// The answer to a request of this method that is refused.
+    pub(crate) fn refuse(&self, rejection: Rejection, method: &Method) -> Response<Bytes> {
+        tracing::debug!(%rejection, "request refused");
+        let mut response = match &self.responder {
+            Some(responder) => responder.respond(&rejection),
+            None => self
+                .problem_types
+                .answer(rejection.status(), rejection.code()),
+        };
+        let headers = response.headers_mut();
+        if let Some(challenge) = self.realm.challenge(&rejection) {
+            // One more line: what the application's responder has set stays.
+            headers.append(WWW_AUTHENTICATE, challenge);
+        }
+        if matches!(rejection.reason(), Reason::Unavailable(_))
+            && let Entry::Vacant(entry) = headers.entry(RETRY_AFTER)
+        {
+            entry.insert(HeaderValue::from_static("1"));
+        }
+        response.extensions_mut().insert(rejection);
+        for_method(response, method)
+    }
+}
+
+/// The same headers and no body for HEAD (RFC 9110 section 9.3.2). The length is written down,
+/// since it can no longer be seen.
+pub(crate) fn for_method(mut response: Response<Bytes>, method: &Method) -> Response<Bytes> {
+    let length = HeaderValue::from(response.body().len());
+    response.headers_mut().insert(CONTENT_LENGTH, length);
+    if method == Method::HEAD {
+        *response.body_mut() = Bytes::new();
+    }
+    response
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate")
+            .field("keyring", &self.keyring)
+            .field("realm", &self.realm)
+            .field("places", &self.places)
+            .field("optional", &self.optional)
+            .field("environments", &self.environments)
+            .finish_non_exhaustive()
+    }
+}
