@@ -255,7 +255,7 @@ fn owned(texts: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<String> {
     texts.into_iter().map(|t| t.as_ref().to_owned()).collect()
 }
 
-fn at_least<T: PartialOrd + fmt::Debug>(
+fn at_least<T: Copy + PartialOrd + fmt::Debug>(
     option: &'static str,
     value: T,
     least: T,
