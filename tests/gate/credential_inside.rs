@@ -43,7 +43,11 @@ fn twice(text: &str) -> [String; 2] {
 async fn it_is_taken_away_and_the_rest_stays() {
     let ground = Ground::new().await;
     let bearer = format!("Bearer {}", ground.key(&[]).await);
-    let lines = [("accept", "*/*"), ("authorization", &bearer), ("cookie", "a=b")];
+    let lines = [
+        ("accept", "*/*"),
+        ("authorization", &bearer),
+        ("cookie", "a=b"),
+    ];
     let seen = seen_inside(ApiKeyLayer::new(ground.keyring.clone()), &lines).await;
     assert_eq!(seen, twice(r#"{"accept": "*/*", "cookie": "a=b"}"#));
 }
@@ -70,7 +74,10 @@ async fn another_header_is_taken_away_and_authorization_stays_if_it_is_not_ours(
     let seen = seen_inside(layer(), &basic).await;
     assert_eq!(seen, twice(r#"{"authorization": Sensitive}"#));
     let kept = seen_inside(layer().keep_credential(), &basic).await;
-    assert_eq!(kept, twice(r#"{"x-api-key": Sensitive, "authorization": Sensitive}"#));
+    assert_eq!(
+        kept,
+        twice(r#"{"x-api-key": Sensitive, "authorization": Sensitive}"#)
+    );
 }
 
 #[tokio::test]
@@ -96,14 +103,14 @@ async fn the_values_that_stay_are_whole() {
         (layer().optional(), "Basic YTpi"),
         (layer().pass_foreign_bearer(), "Bearer eyJ.e30.c2ln"),
     ] {
-        let service = ServiceBuilder::new()
-            .layer(layer)
-            .service(service_fn(async |request: Request<String>| {
+        let service = ServiceBuilder::new().layer(layer).service(service_fn(
+            async |request: Request<String>| {
                 let value = request.headers()["authorization"].clone();
                 let mut response = Response::new(String::new());
                 response.headers_mut().insert("x-seen", value);
                 Ok::<_, Infallible>(response)
-            }));
+            },
+        ));
         let request = Request::get("/").header("authorization", value);
         let seen = call(service, request.body(String::new()).unwrap()).await;
         assert_eq!(seen.headers["x-seen"], value);

@@ -52,15 +52,24 @@ async fn every_kind_of_dead_key_gets_the_same_bytes() {
     let mut dead = vec![
         ("unknown", ground.unknown_key()),
         ("not a key", "x".to_owned()),
-        ("a bad checksum", format!("{}{last}", &good[..good.len() - 1])),
+        (
+            "a bad checksum",
+            format!("{}{last}", &good[..good.len() - 1]),
+        ),
         ("revoked", revoked.secret.expose().to_owned()),
-        ("revoked, and known before", revoked_when_known.secret.expose().to_owned()),
+        (
+            "revoked, and known before",
+            revoked_when_known.secret.expose().to_owned(),
+        ),
         ("disabled", disabled.secret.expose().to_owned()),
         ("expired", short_lived),
         ("expired, and known before", hit_when_it_ends),
         ("of another environment", other),
         ("renamed to another environment", swapped("live", "test")),
-        ("of an environment that is not declared", swapped("live", "prod")),
+        (
+            "of an environment that is not declared",
+            swapped("live", "prod"),
+        ),
         ("of another prefix", swapped("acme", "acne")),
         ("in upper case", good.to_ascii_uppercase()),
         ("with padding", format!("{good}=")),
@@ -73,11 +82,18 @@ async fn every_kind_of_dead_key_gets_the_same_bytes() {
         dead.push(("a good one and junk", format!("{good}{junk}")));
     }
     let expected = present(&server, "acme_live_").await;
-    assert_eq!((expected.status, expected.code().as_str()), (401, "invalid_token"));
+    assert_eq!(
+        (expected.status, expected.code().as_str()),
+        (401, "invalid_token")
+    );
     for (name, token) in dead {
         for _ in 0..2 {
             let length = token.len();
-            assert_eq!(present(&server, &token).await, expected, "{name}: {length} bytes");
+            assert_eq!(
+                present(&server, &token).await,
+                expected,
+                "{name}: {length} bytes"
+            );
         }
     }
     assert_eq!(present(&server, &good).await.status, 200);

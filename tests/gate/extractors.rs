@@ -40,18 +40,28 @@ impl http_body::Body for Untouchable {
 
 fn routes() -> Router {
     Router::new()
-        .route("/who", post(async |who: Principal, _: Bytes| who.owner().to_owned()))
+        .route(
+            "/who",
+            post(async |who: Principal, _: Bytes| who.owner().to_owned()),
+        )
         .route(
             "/maybe",
-            post(async |who: Option<Principal>| who.map_or("nobody".to_owned(), |p| p.owner().to_owned())),
+            post(async |who: Option<Principal>| {
+                who.map_or("nobody".to_owned(), |p| p.owner().to_owned())
+            }),
         )
-        .route("/write", post(async |who: Scoped<Write>, _: Bytes| who.owner().to_owned()))
+        .route(
+            "/write",
+            post(async |who: Scoped<Write>, _: Bytes| who.owner().to_owned()),
+        )
         .route(
             "/tell",
-            post(async |who: Result<Scoped<Write>, ExtractRejection>| match who {
-                Ok(who) => who.into_principal().name().to_owned(),
-                Err(rejection) => rejection.to_string(),
-            }),
+            post(
+                async |who: Result<Scoped<Write>, ExtractRejection>| match who {
+                    Ok(who) => who.into_principal().name().to_owned(),
+                    Err(rejection) => rejection.to_string(),
+                },
+            ),
         )
 }
 
@@ -70,7 +80,11 @@ async fn a_handler_gets_whoever_calls() {
     let key = ground.key(&["reports:*"]).await;
     for target in ["/who", "/maybe", "/write"] {
         let seen = call(app.clone(), ask(target, Some(&key), Body::empty())).await;
-        assert_eq!((seen.status.as_u16(), seen.body.as_str()), (200, "acme-corp"), "{target}");
+        assert_eq!(
+            (seen.status.as_u16(), seen.body.as_str()),
+            (200, "acme-corp"),
+            "{target}"
+        );
     }
     let seen = call(app, ask("/tell", Some(&key), Body::empty())).await;
     assert_eq!(seen.body, "ci");
@@ -79,18 +93,39 @@ async fn a_handler_gets_whoever_calls() {
 #[tokio::test]
 async fn a_missing_scope_is_403_before_the_body_is_read() {
     let ground = Ground::new().await;
-    let layer = ApiKeyLayer::new(ground.keyring.clone()).realm("mine").unwrap();
+    let layer = ApiKeyLayer::new(ground.keyring.clone())
+        .realm("mine")
+        .unwrap();
     let app = routes().route_layer(layer);
-    for scopes in [&[][..], &["reports:read"], &["reports"], &["reports:write:all", "keys:admin"]] {
+    for scopes in [
+        &[][..],
+        &["reports:read"],
+        &["reports"],
+        &["reports:write:all", "keys:admin"],
+    ] {
         let key = ground.key(scopes).await;
-        let seen = call(app.clone(), ask("/write", Some(&key), Body::new(Untouchable))).await;
-        assert_eq!((seen.status.as_u16(), seen.code().as_str()), (403, "insufficient_scope"));
+        let seen = call(
+            app.clone(),
+            ask("/write", Some(&key), Body::new(Untouchable)),
+        )
+        .await;
+        assert_eq!(
+            (seen.status.as_u16(), seen.code().as_str()),
+            (403, "insufficient_scope")
+        );
         assert_eq!(
             Challenge::parse(seen.challenge().unwrap()),
             Challenge::bearer("mine", Some("insufficient_scope"), Some("reports:write"))
         );
-        assert!(matches!(seen.rejection().reason(), Reason::InsufficientScope(_)));
-        let seen = call(app.clone(), ask("/tell", Some(&key), Body::new(Untouchable))).await;
+        assert!(matches!(
+            seen.rejection().reason(),
+            Reason::InsufficientScope(_)
+        ));
+        let seen = call(
+            app.clone(),
+            ask("/tell", Some(&key), Body::new(Untouchable)),
+        )
+        .await;
         assert!(seen.body.contains("reports:write"), "{}", seen.body);
     }
 }
@@ -103,7 +138,10 @@ async fn anonymous_is_401_before_the_body_is_read() {
     let app = routes().route_layer(layer);
     for target in ["/who", "/write"] {
         let seen = call(app.clone(), ask(target, None, Body::new(Untouchable))).await;
-        assert_eq!((seen.status.as_u16(), seen.code().as_str()), (401, "missing_credentials"));
+        assert_eq!(
+            (seen.status.as_u16(), seen.code().as_str()),
+            (401, "missing_credentials")
+        );
         assert_eq!(
             Challenge::parse(seen.challenge().unwrap()),
             Challenge::bearer("mine", None, None)
@@ -121,11 +159,17 @@ async fn without_a_layer_it_is_500_and_an_error_in_the_log() {
         let log = Log::start();
         let seen = call(routes(), ask(target, Some(&key), Body::new(Untouchable))).await;
         let logged = log.text();
-        assert_eq!((seen.status.as_u16(), seen.code().as_str()), (500, "misconfigured"));
+        assert_eq!(
+            (seen.status.as_u16(), seen.code().as_str()),
+            (500, "misconfigured")
+        );
         assert_eq!(seen.challenge(), None);
         assert!(!seen.body.contains("Layer"), "bland: {}", seen.body);
         assert_eq!(*seen.rejection().reason(), Reason::Misconfigured);
-        assert!(logged.contains("ERROR") && logged.contains("ApiKeyLayer"), "{logged}");
+        assert!(
+            logged.contains("ERROR") && logged.contains("ApiKeyLayer"),
+            "{logged}"
+        );
         assert!(!logged.contains(&key));
     }
     // A route that was added after the layer is not behind it, and does not get in either.
@@ -146,7 +190,9 @@ async fn head_gets_the_same_without_a_body() {
     let key = ground.key(&[]).await;
     let request = |method: &str| {
         let bearer = format!("Bearer {key}");
-        let request = Request::builder().method(method).header("authorization", bearer);
+        let request = Request::builder()
+            .method(method)
+            .header("authorization", bearer);
         request.body(Body::empty()).unwrap()
     };
     let got = call(app.clone(), request("GET")).await;

@@ -90,7 +90,9 @@ async fn one_to_three_lines_in_every_mix() {
     ];
     for first in &values {
         for second in &values {
-            let mut lines = [first, second].map(|value| line("authorization", value)).to_vec();
+            let mut lines = [first, second]
+                .map(|value| line("authorization", value))
+                .to_vec();
             for third in std::iter::once(None).chain(values.iter().map(Some)) {
                 lines.truncate(2);
                 lines.extend(third.map(|value| line("Authorization", value)));
@@ -131,7 +133,11 @@ async fn long_credentials_are_refused_by_the_gate_or_by_the_server() {
                     continue;
                 }
                 let (status, code) = expected(value.as_bytes());
-                assert_eq!(told, (status, code.to_owned()), "{scheme:?} and {length} bytes");
+                assert_eq!(
+                    told,
+                    (status, code.to_owned()),
+                    "{scheme:?} and {length} bytes"
+                );
             }
         }
     }

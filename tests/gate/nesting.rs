@@ -40,8 +40,14 @@ async fn the_inner_layer_uses_what_the_outer_found() {
     ] {
         let app = nested(outer, inner);
         assert_eq!(call(app.clone(), with_key(&key)).await.body, "live");
-        assert_eq!(call(app.clone(), with_key("x")).await.code(), "invalid_token");
-        assert_eq!(call(app.clone(), with_value("")).await.code(), "invalid_request");
+        assert_eq!(
+            call(app.clone(), with_key("x")).await.code(),
+            "invalid_token"
+        );
+        assert_eq!(
+            call(app.clone(), with_value("")).await.code(),
+            "invalid_request"
+        );
     }
     assert_eq!(ground.store.asked(), 1, "one look-up for all of them");
 }
@@ -60,7 +66,10 @@ async fn the_inner_layer_judges_the_environment_again() {
         for _ in 0..2 {
             assert_eq!(call(app.clone(), with_key(&live)).await.body, "live");
             let seen = call(app.clone(), with_key(&test)).await;
-            assert_eq!((seen.status.as_u16(), seen.code().as_str()), (401, "invalid_token"));
+            assert_eq!(
+                (seen.status.as_u16(), seen.code().as_str()),
+                (401, "invalid_token")
+            );
         }
     }
 }
@@ -76,9 +85,18 @@ async fn an_anonymous_request_is_not_let_in_by_an_inner_layer_that_requires_a_ke
         nested(strict.clone(), optional.clone()),
         nested(foreign.clone(), strict.clone()),
     ] {
-        assert_eq!(call(app.clone(), without_key()).await.code(), "missing_credentials");
-        assert_eq!(call(app.clone(), with_value("Basic YTpi")).await.code(), "missing_credentials");
-        assert_eq!(call(app.clone(), with_key("eyJ")).await.code(), "invalid_token");
+        assert_eq!(
+            call(app.clone(), without_key()).await.code(),
+            "missing_credentials"
+        );
+        assert_eq!(
+            call(app.clone(), with_value("Basic YTpi")).await.code(),
+            "missing_credentials"
+        );
+        assert_eq!(
+            call(app.clone(), with_key("eyJ")).await.code(),
+            "invalid_token"
+        );
         assert_eq!(call(app, with_key(&key)).await.body, "live");
     }
     let app = nested(optional.clone(), optional);
@@ -93,7 +111,10 @@ async fn the_inner_layer_may_find_a_key_where_the_outer_did_not_look() {
     let app = nested(layer(&ground.keyring).optional(), inner);
     let request = || Request::get("/").header(X_API_KEY, &key);
     let seen = call(app.clone(), request().body(Body::empty()).unwrap()).await;
-    assert_eq!((seen.body.as_str(), &seen.headers["vary"]), ("live", &"x-api-key".parse().unwrap()));
+    assert_eq!(
+        (seen.body.as_str(), &seen.headers["vary"]),
+        ("live", &"x-api-key".parse().unwrap())
+    );
     let bad = Request::get("/").header(X_API_KEY, "x").body(Body::empty());
     assert_eq!(call(app, bad.unwrap()).await.code(), "invalid_token");
 }
@@ -114,9 +135,15 @@ async fn layers_of_two_keyrings_do_not_trust_each_other() {
     }
     // The header is gone: nobody vouches for the request at the inner gate.
     let app = nested(layer(&one.keyring), layer(&two.keyring));
-    assert_eq!(call(app, with_key(&key_one)).await.code(), "missing_credentials");
+    assert_eq!(
+        call(app, with_key(&key_one)).await.code(),
+        "missing_credentials"
+    );
     // Both judge, each its own.
-    let app = nested(layer(&one.keyring), layer(&two.keyring).with_header(X_API_KEY));
+    let app = nested(
+        layer(&one.keyring),
+        layer(&two.keyring).with_header(X_API_KEY),
+    );
     let request = |first: &str, second: &str| {
         Request::get("/")
             .header("authorization", format!("Bearer {first}"))
@@ -124,8 +151,15 @@ async fn layers_of_two_keyrings_do_not_trust_each_other() {
             .body(Body::empty())
             .unwrap()
     };
-    assert_eq!(call(app.clone(), request(&key_one, &key_two)).await.body, "live");
-    for (first, second) in [(&key_one, &key_one), (&key_two, &key_two), (&key_two, &key_one)] {
+    assert_eq!(
+        call(app.clone(), request(&key_one, &key_two)).await.body,
+        "live"
+    );
+    for (first, second) in [
+        (&key_one, &key_one),
+        (&key_two, &key_two),
+        (&key_two, &key_one),
+    ] {
         let seen = call(app.clone(), request(first, second)).await;
         assert_eq!(seen.code(), "invalid_token");
     }
@@ -142,7 +176,10 @@ async fn two_keyrings_on_one_store_are_two_keyrings() {
     assert_eq!(call(app, with_key(&key)).await.body, "live");
     assert_eq!(ground.store.asked(), 2, "each has looked it up");
     let app = nested(layer(&ground.keyring), layer(&again));
-    assert_eq!(call(app, with_key(&key)).await.code(), "missing_credentials");
+    assert_eq!(
+        call(app, with_key(&key)).await.code(),
+        "missing_credentials"
+    );
 }
 
 #[tokio::test]
@@ -170,5 +207,24 @@ async fn an_inner_layer_of_the_same_keyring_hides_the_credential_that_it_was_tol
     let seen = call(app(plain(), kept), request()).await;
     assert_eq!(seen.body, r#"{"x-api-key": Sensitive}"#);
     let seen = call(app(plain().keep_credential(), plain()), with_key(&key)).await;
+    assert_eq!(seen.body, "{}");
+    // What cannot be read is not ours to take away.
+    let mut repeated = request();
+    let again = format!("Basic {key}").parse().unwrap();
+    repeated.headers_mut().append("authorization", again);
+    let outer = plain().with_header(X_API_KEY);
+    let seen = call(app(outer.clone(), plain()), repeated).await;
+    assert_eq!(
+        seen.body,
+        r#"{"authorization": Sensitive, "authorization": Sensitive}"#
+    );
+    let inner = plain().pass_foreign_bearer();
+    let mut foreign = request();
+    foreign
+        .headers_mut()
+        .insert("authorization", "Bearer eyJ".parse().unwrap());
+    let seen = call(app(outer.clone(), inner.clone()), foreign).await;
+    assert_eq!(seen.body, r#"{"authorization": Sensitive}"#);
+    let seen = call(app(outer, inner), request()).await;
     assert_eq!(seen.body, "{}");
 }

@@ -26,19 +26,30 @@ async fn on_the_route(ground: &Ground) -> Server {
 }
 
 const METHODS: [&str; 16] = [
-    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "QUERY", "LOCK",
-    "PURGE", "M-SEARCH", "get", "HEADX", "BREW",
+    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "QUERY",
+    "LOCK", "PURGE", "M-SEARCH", "get", "HEADX", "BREW",
 ];
 
 #[tokio::test]
 async fn no_method() {
     let ground = Ground::new().await;
     let bearer = line("authorization", format!("Bearer {}", ground.key(&[]).await));
-    let preflight = [&b"Origin: https://a.test"[..], b"Access-Control-Request-Method: GET"];
+    let preflight = [
+        &b"Origin: https://a.test"[..],
+        b"Access-Control-Request-Method: GET",
+    ];
     for server in [everywhere(&ground).await, on_the_route(&ground).await] {
         for method in METHODS {
-            assert_eq!(server.send(method, "/thing", &[]).await.status, 401, "{method}");
-            assert_eq!(server.send(method, "/thing", &preflight).await.status, 401, "{method}");
+            assert_eq!(
+                server.send(method, "/thing", &[]).await.status,
+                401,
+                "{method}"
+            );
+            assert_eq!(
+                server.send(method, "/thing", &preflight).await.status,
+                401,
+                "{method}"
+            );
             let inside = server.send(method, "/thing", &[&bearer]).await;
             assert_eq!(inside.status, 200, "{method}");
         }
@@ -200,9 +211,19 @@ async fn no_other_header() {
             }
             all.push(header);
         }
-        let is_alone = |header: &&String| !header.starts_with("Expect") && !header.starts_with("Upgrade");
-        let lines: Vec<&[u8]> = all.iter().filter(is_alone).map(|h| h.as_bytes()).take(60).collect();
-        assert_eq!(server.send("GET", "/thing", &lines).await.status, 401, "all at once");
+        let is_alone =
+            |header: &&String| !header.starts_with("Expect") && !header.starts_with("Upgrade");
+        let lines: Vec<&[u8]> = all
+            .iter()
+            .filter(is_alone)
+            .map(String::as_bytes)
+            .take(60)
+            .collect();
+        assert_eq!(
+            server.send("GET", "/thing", &lines).await.status,
+            401,
+            "all at once"
+        );
     }
 }
 
@@ -211,7 +232,14 @@ async fn no_key_in_the_query_or_the_body() {
     let ground = Ground::new().await;
     let server = everywhere(&ground).await;
     let key = ground.key(&[]).await;
-    for name in ["access_token", "api_key", "apikey", "key", "token", "authorization"] {
+    for name in [
+        "access_token",
+        "api_key",
+        "apikey",
+        "key",
+        "token",
+        "authorization",
+    ] {
         let target = format!("/thing?{name}={key}&{name}=Bearer%20{key}");
         assert_eq!(server.send("GET", &target, &[]).await.status, 401, "{name}");
         let body = format!("{name}={key}");

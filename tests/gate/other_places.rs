@@ -18,12 +18,20 @@ fn app(layer: ApiKeyLayer) -> Router {
     let public = [("cache-control", "public, max-age=60"), ("vary", "accept")];
     Router::new()
         .route("/", any(async || "inside"))
-        .route("/cached", any(async move || (AppendHeaders(public), "inside")))
+        .route(
+            "/cached",
+            any(async move || (AppendHeaders(public), "inside")),
+        )
         .route_layer(layer)
 }
 
-async fn send(server: &Server, target: &str, lines: &[(&str, &str)]) -> Answer {
-    let lines: Vec<_> = lines.iter().map(|(name, value)| line(name, value)).collect();
+type Lines<'a> = &'a [(&'a str, &'a str)];
+
+async fn send(server: &Server, target: &str, lines: Lines<'_>) -> Answer {
+    let lines: Vec<_> = lines
+        .iter()
+        .map(|(name, value)| line(name, value))
+        .collect();
     let lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
     let got = server.send("GET", target, &lines).await;
     let head = server.send("HEAD", target, &lines).await;
@@ -43,15 +51,35 @@ async fn instead_of_authorization() {
     let missing = Some(("missing_credentials", None));
     let unreadable = Some(("invalid_request", Some("invalid_request")));
     let dead = Some(("invalid_token", Some("invalid_token")));
-    let rows: [(&str, &[(&str, &str)], _, bool); 12] = [
+    let rows: [(&str, Lines<'_>, _, bool); 12] = [
         ("a key", &[("x-api-key", &key)], None, true),
         ("in another case", &[("X-API-Key", &key)], None, true),
-        ("beside a bearer", &[("x-api-key", &key), ("authorization", "Bearer x")], None, true),
+        (
+            "beside a bearer",
+            &[("x-api-key", &key), ("authorization", "Bearer x")],
+            None,
+            true,
+        ),
         ("nowhere", &[], missing, false),
-        ("in Authorization", &[("authorization", &bearer)], missing, false),
-        ("in another header", &[("x-other-key", &key)], missing, false),
+        (
+            "in Authorization",
+            &[("authorization", &bearer)],
+            missing,
+            false,
+        ),
+        (
+            "in another header",
+            &[("x-other-key", &key)],
+            missing,
+            false,
+        ),
         ("nothing", &[("x-api-key", "")], unreadable, true),
-        ("twice", &[("x-api-key", &key), ("x-api-key", &key)], unreadable, true),
+        (
+            "twice",
+            &[("x-api-key", &key), ("x-api-key", &key)],
+            unreadable,
+            true,
+        ),
         ("with a scheme", &[("x-api-key", &bearer)], unreadable, true),
         ("unknown", &[("x-api-key", &unknown)], dead, true),
         ("not a key", &[("x-api-key", "x")], dead, true),
@@ -93,7 +121,10 @@ async fn nothing_is_said_to_caches_that_know_authorization() {
     let bearer = format!("Bearer {}", ground.key(&[]).await);
     for lines in [&[("authorization", bearer.as_str())][..], &[]] {
         let answer = send(&server, "/", lines).await;
-        assert_eq!((answer.one("vary"), answer.one("cache-control")), (None, None));
+        assert_eq!(
+            (answer.one("vary"), answer.one("cache-control")),
+            (None, None)
+        );
     }
 }
 
@@ -108,11 +139,14 @@ async fn beside_authorization_and_never_with_it() {
     let key = ground.key(&[]).await;
     let bearer = format!("Bearer {key}");
     let long = "x".repeat(300);
-    let good: [(&str, &[(&str, &str)]); 4] = [
+    let good: [(&str, Lines<'_>); 4] = [
         ("in Authorization", &[("authorization", &bearer)]),
         ("in the first", &[("x-api-key", &key)]),
         ("in the second", &[("x-other-key", &key)]),
-        ("beside another scheme", &[("authorization", "Basic YTpi"), ("x-api-key", &key)]),
+        (
+            "beside another scheme",
+            &[("authorization", "Basic YTpi"), ("x-api-key", &key)],
+        ),
     ];
     for (name, lines) in good {
         let answer = send(&server, "/", lines).await;
@@ -122,18 +156,46 @@ async fn beside_authorization_and_never_with_it() {
         let private = elsewhere.then_some("private");
         assert_eq!(answer.one("cache-control"), private, "{name}");
     }
-    let two: [(&str, &[(&str, &str)]); 7] = [
-        ("the same", &[("authorization", &bearer), ("x-api-key", &key)]),
-        ("the second and third", &[("x-api-key", &key), ("x-other-key", &key)]),
-        ("nothing in the second", &[("authorization", &bearer), ("x-api-key", "")]),
-        ("nothing in the first", &[("authorization", ""), ("x-api-key", &key)]),
-        ("a bad one in the first", &[("authorization", "Bearer x"), ("x-api-key", &key)]),
-        ("a long one in the first", &[("authorization", &format!("Bearer {long}")), ("x-api-key", &key)]),
-        ("a long one in the second", &[("authorization", &bearer), ("x-api-key", &long)]),
+    let two: [(&str, Lines<'_>); 7] = [
+        (
+            "the same",
+            &[("authorization", &bearer), ("x-api-key", &key)],
+        ),
+        (
+            "the second and third",
+            &[("x-api-key", &key), ("x-other-key", &key)],
+        ),
+        (
+            "nothing in the second",
+            &[("authorization", &bearer), ("x-api-key", "")],
+        ),
+        (
+            "nothing in the first",
+            &[("authorization", ""), ("x-api-key", &key)],
+        ),
+        (
+            "a bad one in the first",
+            &[("authorization", "Bearer x"), ("x-api-key", &key)],
+        ),
+        (
+            "a long one in the first",
+            &[
+                ("authorization", &format!("Bearer {long}")),
+                ("x-api-key", &key),
+            ],
+        ),
+        (
+            "a long one in the second",
+            &[("authorization", &bearer), ("x-api-key", &long)],
+        ),
     ];
     for (name, lines) in two {
         let answer = send(&server, "/", lines).await;
-        assert_eq!((answer.status, answer.code().as_str()), (400, "invalid_request"), "{name}");
+        assert_eq!(
+            (answer.status, answer.code().as_str()),
+            (400, "invalid_request"),
+            "{name}"
+        );
         let challenge = Challenge::parse(answer.one("www-authenticate").unwrap());
         let expected = Challenge::bearer("api", Some("invalid_request"), None);
         assert_eq!(challenge, expected, "{name}");

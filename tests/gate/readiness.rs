@@ -180,7 +180,11 @@ impl Service<Call> for Failing {
     type Future = Ready<Result<Answer, OwnError>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), OwnError>> {
-        Poll::Ready(if self.when_ready { Err(OwnError("ready")) } else { Ok(()) })
+        Poll::Ready(if self.when_ready {
+            Err(OwnError("ready"))
+        } else {
+            Ok(())
+        })
     }
 
     fn call(&mut self, _: Call) -> Self::Future {
@@ -203,7 +207,8 @@ async fn the_error_of_the_inner_service_stays_what_it_is() {
     assert_eq!(error, OwnError("ready"));
 }
 
-fn hello() -> impl Service<Call, Response = Answer, Error = Infallible, Future: Send> + Clone + Send {
+fn hello() -> impl Service<Call, Response = Answer, Error = Infallible, Future: Send> + Clone + Send
+{
     service_fn(async |_: Call| Ok(Response::new("inside".to_owned())))
 }
 
@@ -294,7 +299,13 @@ async fn a_request_that_is_refused_after_a_look_up_gives_its_place_back_with_the
     let layer = ApiKeyLayer::new(ground.keyring.clone());
     let limited = layer.layer(ConcurrencyLimit::new(hello(), 1));
     let mut service = limited.clone();
-    let mut refused = pin!(service.ready().await.unwrap().call(with_key(&ground.unknown_key())));
+    let mut refused = pin!(
+        service
+            .ready()
+            .await
+            .unwrap()
+            .call(with_key(&ground.unknown_key()))
+    );
     assert!(!has_room(&limited));
     let answer = refused.as_mut().await.unwrap();
     assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
@@ -309,7 +320,10 @@ struct Sealed<S> {
 
 impl<S: Clone> Clone for Sealed<S> {
     fn clone(&self) -> Self {
-        assert!(!self.sealed.load(Ordering::SeqCst), "the inner service was cloned");
+        assert!(
+            !self.sealed.load(Ordering::SeqCst),
+            "the inner service was cloned"
+        );
         Self {
             inner: self.inner.clone(),
             sealed: Arc::clone(&self.sealed),
@@ -344,16 +358,23 @@ async fn a_hit_does_not_clone_and_is_answered_at_the_first_poll() {
     let ground = Ground::new().await;
     let key = ground.key(&[]).await;
     let sealed = Arc::new(AtomicBool::new(false));
-    let mut service: ApiKeyService<_> = ApiKeyLayer::new(ground.keyring.clone())
-        .optional()
-        .layer(Sealed {
-            inner: Strict::new(),
-            sealed: Arc::clone(&sealed),
-        });
-    service.ready().await.unwrap().call(with_key(&key)).await.unwrap();
+    let mut service: ApiKeyService<_> =
+        ApiKeyLayer::new(ground.keyring.clone())
+            .optional()
+            .layer(Sealed {
+                inner: Strict::new(),
+                sealed: Arc::clone(&sealed),
+            });
+    service
+        .ready()
+        .await
+        .unwrap()
+        .call(with_key(&key))
+        .await
+        .unwrap();
     sealed.store(true, Ordering::SeqCst);
-    let wakes = Arc::new(CountWakes(AtomicUsize::new(0)));
-    let waker = Waker::from(Arc::clone(&wakes));
+    let woken = Arc::new(CountWakes(AtomicUsize::new(0)));
+    let waker = Waker::from(Arc::clone(&woken));
     let mut cx = Context::from_waker(&waker);
     for (request, status) in [
         (with_key(&key), StatusCode::OK),
@@ -367,7 +388,7 @@ async fn a_hit_does_not_clone_and_is_answered_at_the_first_poll() {
         };
         assert_eq!(answer.unwrap().status(), status);
     }
-    assert_eq!(wakes.0.load(Ordering::SeqCst), 0);
+    assert_eq!(woken.0.load(Ordering::SeqCst), 0);
     assert_eq!(ground.store.asked(), 1);
 }
 

@@ -17,7 +17,10 @@ use crate::ground::{Ground, Seen, call, with_key, with_value, without_key};
 fn app(layer: ApiKeyLayer) -> Router {
     Router::new()
         .route("/", get(async || "inside"))
-        .route("/scoped", get(async || "inside").route_layer(require_scope("a")))
+        .route(
+            "/scoped",
+            get(async || "inside").route_layer(require_scope("a")),
+        )
         .route("/who", get(async |_: Principal| "inside"))
         .route_layer(layer)
 }
@@ -25,8 +28,19 @@ fn app(layer: ApiKeyLayer) -> Router {
 #[tokio::test]
 async fn the_realm_is_quoted_so_that_it_is_read_back_as_it_was_given() {
     let ground = Ground::new().await;
-    for realm in ["api", "", "a \"b\" \\c", "\\", "\"", "\\\"", "a, error=\"x", "\u{e9}\u{20ac}"] {
-        let layer = ApiKeyLayer::new(ground.keyring.clone()).realm(realm).unwrap();
+    for realm in [
+        "api",
+        "",
+        "a \"b\" \\c",
+        "\\",
+        "\"",
+        "\\\"",
+        "a, error=\"x",
+        "\u{e9}\u{20ac}",
+    ] {
+        let layer = ApiKeyLayer::new(ground.keyring.clone())
+            .realm(realm)
+            .unwrap();
         for (request, error) in [
             (without_key(), None),
             (with_value(""), Some("invalid_request")),
@@ -34,7 +48,10 @@ async fn the_realm_is_quoted_so_that_it_is_read_back_as_it_was_given() {
         ] {
             let seen = call(app(layer.clone()), request).await;
             let line = std::str::from_utf8(seen.headers["www-authenticate"].as_bytes()).unwrap();
-            assert_eq!(Challenge::parse(line), Challenge::bearer(realm, error, None));
+            assert_eq!(
+                Challenge::parse(line),
+                Challenge::bearer(realm, error, None)
+            );
         }
     }
 }
@@ -43,7 +60,9 @@ async fn the_realm_is_quoted_so_that_it_is_read_back_as_it_was_given() {
 async fn a_realm_that_no_header_can_carry_is_refused() {
     let ground = Ground::new().await;
     for realm in ["a\r\nSet-Cookie: x", "\n", "\t", "\0", "\u{7f}", "\u{9f}"] {
-        let error = ApiKeyLayer::new(ground.keyring.clone()).realm(realm).unwrap_err();
+        let error = ApiKeyLayer::new(ground.keyring.clone())
+            .realm(realm)
+            .unwrap_err();
         assert!(error.to_string().contains(&format!("{realm:?}")), "{error}");
     }
 }
@@ -63,7 +82,14 @@ async fn the_type_of_a_problem_is_below_the_base() {
             "code": "invalid_token",
         })
     );
-    for base in ["", "problems/", "ftp://a/", "https://a/\"", "https://a b/", "https://a/\r\n"] {
+    for base in [
+        "",
+        "problems/",
+        "ftp://a/",
+        "https://a/\"",
+        "https://a b/",
+        "https://a/\r\n",
+    ] {
         let layer = ApiKeyLayer::new(ground.keyring.clone());
         let error = layer.problem_types(base).unwrap_err();
         assert!(error.to_string().contains(&format!("{base:?}")), "{error}");
@@ -101,8 +127,20 @@ async fn a_responder_of_ones_own_gets_one_more_challenge_and_keeps_its_own() {
     };
     let who = || Request::get("/who").body(Body::empty()).unwrap();
     let rows = [
-        ("unreadable", with_value(""), "400: invalid_request", Some("invalid_request"), None),
-        ("a bad key", with_key("x"), "401: invalid_token", Some("invalid_token"), None),
+        (
+            "unreadable",
+            with_value(""),
+            "400: invalid_request",
+            Some("invalid_request"),
+            None,
+        ),
+        (
+            "a bad key",
+            with_key("x"),
+            "401: invalid_token",
+            Some("invalid_token"),
+            None,
+        ),
         (
             "without scope",
             scoped(Some(&key), "GET"),
@@ -110,14 +148,34 @@ async fn a_responder_of_ones_own_gets_one_more_challenge_and_keeps_its_own() {
             Some("insufficient_scope"),
             Some("a"),
         ),
-        ("anonymous and a demand", scoped(None, "GET"), "401: missing_credentials", None, None),
-        ("anonymous and an extractor", who(), "401: missing_credentials", None, None),
+        (
+            "anonymous and a demand",
+            scoped(None, "GET"),
+            "401: missing_credentials",
+            None,
+            None,
+        ),
+        (
+            "anonymous and an extractor",
+            who(),
+            "401: missing_credentials",
+            None,
+            None,
+        ),
     ];
     for (name, request, text, error, scope) in rows {
         let seen = call(app(layer.clone()), request).await;
-        assert_eq!((seen.status, seen.body.as_str()), (StatusCode::IM_A_TEAPOT, text), "{name}");
+        assert_eq!(
+            (seen.status, seen.body.as_str()),
+            (StatusCode::IM_A_TEAPOT, text),
+            "{name}"
+        );
         assert_eq!(seen.headers["x-own"], "1", "{name}");
-        assert_eq!(seen.headers["content-length"], text.len().to_string(), "{name}");
+        assert_eq!(
+            seen.headers["content-length"],
+            text.len().to_string(),
+            "{name}"
+        );
         let lines: Vec<_> = seen.headers.get_all("www-authenticate").iter().collect();
         assert_eq!(lines[..2], ["Basic realm=\"old\"", "Negotiate"], "{name}");
         let challenge = Challenge::parse(lines[2].to_str().unwrap());
@@ -127,13 +185,20 @@ async fn a_responder_of_ones_own_gets_one_more_challenge_and_keeps_its_own() {
 
     let seen = call(app(layer.clone()), scoped(Some(&key), "HEAD")).await;
     assert_eq!(seen.body, "");
-    assert_eq!(seen.headers["content-length"], "403: insufficient_scope".len().to_string());
+    assert_eq!(
+        seen.headers["content-length"],
+        "403: insufficient_scope".len().to_string()
+    );
 
     ground.store.fail();
     let seen = call(app(layer), with_key(&ground.unknown_key())).await;
     assert_eq!(seen.body, "503: unavailable");
     assert_eq!(seen.headers["retry-after"], "7", "its own");
-    assert_eq!(seen.headers.get_all("www-authenticate").iter().count(), 2, "no challenge");
+    assert_eq!(
+        seen.headers.get_all("www-authenticate").iter().count(),
+        2,
+        "no challenge"
+    );
 }
 
 #[tokio::test]
@@ -168,14 +233,29 @@ async fn the_reason_lies_in_the_extensions_of_the_answer() {
     let rows = [
         (without_key(), Reason::MissingCredentials),
         (with_value(""), Reason::Malformed(Malformed::Empty)),
-        (with_value("Bearer"), Reason::Malformed(Malformed::NotBearerToken)),
+        (
+            with_value("Bearer"),
+            Reason::Malformed(Malformed::NotBearerToken),
+        ),
         (with_key(&"x".repeat(257)), Reason::TooLong),
-        (with_key(&"x".repeat(256)), Reason::NotAKey(NotAKey::TooLong)),
+        (
+            with_key(&"x".repeat(256)),
+            Reason::NotAKey(NotAKey::TooLong),
+        ),
         (with_key(&typo), Reason::NotAKey(NotAKey::Checksum)),
         (with_key(&ground.unknown_key()), Reason::Dead(Dead::Unknown)),
-        (with_key(revoked.secret.expose()), Reason::Dead(Dead::Revoked)),
-        (with_key(&ground.key_of("test").await), Reason::Dead(Dead::Environment)),
-        (scoped.body(Body::empty()).unwrap(), Reason::InsufficientScope(demand.into())),
+        (
+            with_key(revoked.secret.expose()),
+            Reason::Dead(Dead::Revoked),
+        ),
+        (
+            with_key(&ground.key_of("test").await),
+            Reason::Dead(Dead::Environment),
+        ),
+        (
+            scoped.body(Body::empty()).unwrap(),
+            Reason::InsufficientScope(demand.into()),
+        ),
     ];
     for (request, expected) in rows {
         assert_eq!(reason(request).await, expected);

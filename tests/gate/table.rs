@@ -116,18 +116,15 @@ async fn assert_all(server: &Server, rows: &[Row<'_>]) {
         let lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
         let got = connection.send("GET", target, &lines).await;
         let head = connection.send("HEAD", target, &lines).await;
-        match expected {
-            Some(refusal) => {
-                refusal.assert(name, &got, got.body.len());
-                let body: Value = serde_json::from_str(&got.body).unwrap();
-                assert_eq!(body, refusal.problem(), "{name}");
-                refusal.assert(name, &head, got.body.len());
-            }
-            None => {
-                assert_eq!((got.status, got.body.as_str()), (200, "inside"), "{name}");
-                assert_eq!(got.one("www-authenticate"), None, "{name}");
-                assert_eq!(head.status, 200, "{name}");
-            }
+        if let Some(refusal) = expected {
+            refusal.assert(name, &got, got.body.len());
+            let body: Value = serde_json::from_str(&got.body).unwrap();
+            assert_eq!(body, refusal.problem(), "{name}");
+            refusal.assert(name, &head, got.body.len());
+        } else {
+            assert_eq!((got.status, got.body.as_str()), (200, "inside"), "{name}");
+            assert_eq!(got.one("www-authenticate"), None, "{name}");
+            assert_eq!(head.status, 200, "{name}");
         }
         assert_eq!(head.headers, got.headers, "{name}: HEAD has the same");
         assert!(!connection.has_more(), "{name}: HEAD has no body");
@@ -148,20 +145,56 @@ async fn what_is_presented_decides_the_answer() {
         ("no header", vec![], Some(MISSING)),
         ("Basic", auth("Basic dXNlcjpwYXNz"), Some(MISSING)),
         ("a raw key", auth(&key), Some(MISSING)),
-        ("a longer scheme", auth(format!("BearerX {key}")), Some(MISSING)),
-        ("a scheme that goes on", auth(format!("Bearer-1 {key}")), Some(MISSING)),
-        ("a shorter scheme", auth(format!("Beare {key}")), Some(MISSING)),
-        ("Digest around Bearer", auth(format!("Digest Bearer {key}")), Some(MISSING)),
+        (
+            "a longer scheme",
+            auth(format!("BearerX {key}")),
+            Some(MISSING),
+        ),
+        (
+            "a scheme that goes on",
+            auth(format!("Bearer-1 {key}")),
+            Some(MISSING),
+        ),
+        (
+            "a shorter scheme",
+            auth(format!("Beare {key}")),
+            Some(MISSING),
+        ),
+        (
+            "Digest around Bearer",
+            auth(format!("Digest Bearer {key}")),
+            Some(MISSING),
+        ),
         ("nothing", auth(""), Some(UNREADABLE)),
         ("blanks", auth(" \t  "), Some(UNREADABLE)),
         ("the scheme alone", auth("Bearer"), Some(UNREADABLE)),
         ("the scheme and spaces", auth("Bearer   "), Some(UNREADABLE)),
         ("a tab", auth(format!("Bearer\t{key}")), Some(UNREADABLE)),
-        ("a tab after a space", auth(format!("Bearer \t{key}")), Some(UNREADABLE)),
-        ("two words", auth(format!("Bearer {key} {key}")), Some(UNREADABLE)),
-        ("a list", auth(format!("Bearer {key},{key}")), Some(UNREADABLE)),
-        ("a list of two schemes", auth(format!("Bearer {key}, Basic YTpi")), Some(UNREADABLE)),
-        ("a quoted key", auth(format!("Bearer \"{key}\"")), Some(UNREADABLE)),
+        (
+            "a tab after a space",
+            auth(format!("Bearer \t{key}")),
+            Some(UNREADABLE),
+        ),
+        (
+            "two words",
+            auth(format!("Bearer {key} {key}")),
+            Some(UNREADABLE),
+        ),
+        (
+            "a list",
+            auth(format!("Bearer {key},{key}")),
+            Some(UNREADABLE),
+        ),
+        (
+            "a list of two schemes",
+            auth(format!("Bearer {key}, Basic YTpi")),
+            Some(UNREADABLE),
+        ),
+        (
+            "a quoted key",
+            auth(format!("Bearer \"{key}\"")),
+            Some(UNREADABLE),
+        ),
         ("padding alone", auth("Bearer =="), Some(UNREADABLE)),
         ("beyond ASCII", auth(b"Bearer \xc3\xa9"), Some(UNREADABLE)),
         ("no space", auth(format!("Bearer={key}")), Some(UNREADABLE)),
@@ -181,17 +214,45 @@ async fn what_is_presented_decides_the_answer() {
             Some(UNREADABLE),
         ),
         ("not a key", auth("Bearer x"), Some(DEAD)),
-        ("a JSON web token", auth("Bearer eyJhbGciOiJIUzI1NiJ9.e30.c2ln"), Some(DEAD)),
-        ("an unknown key", auth(format!("Bearer {}", ground.unknown_key())), Some(DEAD)),
-        ("a key with padding", auth(format!("Bearer {key}=")), Some(DEAD)),
+        (
+            "a JSON web token",
+            auth("Bearer eyJhbGciOiJIUzI1NiJ9.e30.c2ln"),
+            Some(DEAD),
+        ),
+        (
+            "an unknown key",
+            auth(format!("Bearer {}", ground.unknown_key())),
+            Some(DEAD),
+        ),
+        (
+            "a key with padding",
+            auth(format!("Bearer {key}=")),
+            Some(DEAD),
+        ),
         ("257 bytes", auth(format!("Bearer {long}")), Some(DEAD)),
-        ("257 bytes of commas", auth(format!("Bearer {}", ",".repeat(257))), Some(DEAD)),
-        ("a tab and 256 bytes", auth(format!("Bearer\t{}", &long[1..])), Some(DEAD)),
+        (
+            "257 bytes of commas",
+            auth(format!("Bearer {}", ",".repeat(257))),
+            Some(DEAD),
+        ),
+        (
+            "a tab and 256 bytes",
+            auth(format!("Bearer\t{}", &long[1..])),
+            Some(DEAD),
+        ),
         ("a good key", auth(format!("Bearer {key}")), None),
         ("in any case", auth(format!("bEARER {key}")), None),
-        ("after many spaces", auth(format!("Bearer      {key}")), None),
+        (
+            "after many spaces",
+            auth(format!("Bearer      {key}")),
+            None,
+        ),
         ("blanks around it", auth(format!("  Bearer {key} \t")), None),
-        ("a name in another case", vec![line("aUTHORIZATION", format!("Bearer {key}"))], None),
+        (
+            "a name in another case",
+            vec![line("aUTHORIZATION", format!("Bearer {key}"))],
+            None,
+        ),
     ]
     .map(|(name, lines, expected)| (name, "/thing", lines, expected));
     assert_all(&server, &rows).await;
@@ -258,7 +319,12 @@ async fn a_store_that_cannot_answer_is_503_and_never_401() {
     let key = ground.key(&[]).await;
     assert_rows(&ground, &key, [("it is there", "/thing", None)]).await;
     ground.store.fail();
-    assert_rows(&ground, &key, [("its answer is remembered", "/thing", None)]).await;
+    assert_rows(
+        &ground,
+        &key,
+        [("its answer is remembered", "/thing", None)],
+    )
+    .await;
     ground.clock.advance(Duration::from_secs(6));
     assert_rows(&ground, &key, refused("the lease is over")).await;
 
@@ -288,7 +354,11 @@ async fn a_request_over_the_bound_of_waiters_is_shed() {
             tokio::task::yield_now().await;
         }
         let bearer = auth(format!("Bearer {second}"));
-        assert_all(&server, &[("one more", "/thing", bearer, Some(UNAVAILABLE))]).await;
+        assert_all(
+            &server,
+            &[("one more", "/thing", bearer, Some(UNAVAILABLE))],
+        )
+        .await;
         ground.store.release();
     };
     let (answer, ()) = tokio::join!(waiting, shed);
@@ -320,11 +390,27 @@ async fn optional_lets_pass_only_what_is_not_for_us() {
         ("a good key", auth(format!("Bearer {key}")), None),
         ("nothing", auth(""), Some(UNREADABLE)),
         ("a tab", auth(format!("Bearer\t{key}")), Some(UNREADABLE)),
-        ("repeated", [auth("Basic YTpi"), auth("Basic YTpi")].concat(), Some(UNREADABLE)),
+        (
+            "repeated",
+            [auth("Basic YTpi"), auth("Basic YTpi")].concat(),
+            Some(UNREADABLE),
+        ),
         ("a bad key", auth("Bearer x"), Some(DEAD)),
-        ("a JSON web token", auth("Bearer eyJhbGciOiJIUzI1NiJ9.e30.c2ln"), Some(DEAD)),
-        ("an unknown key", auth(format!("Bearer {}", ground.unknown_key())), Some(DEAD)),
-        ("too long", auth(format!("Bearer {}", "x".repeat(257))), Some(DEAD)),
+        (
+            "a JSON web token",
+            auth("Bearer eyJhbGciOiJIUzI1NiJ9.e30.c2ln"),
+            Some(DEAD),
+        ),
+        (
+            "an unknown key",
+            auth(format!("Bearer {}", ground.unknown_key())),
+            Some(DEAD),
+        ),
+        (
+            "too long",
+            auth(format!("Bearer {}", "x".repeat(257))),
+            Some(DEAD),
+        ),
     ]
     .map(|(name, lines, expected)| (name, "/thing", lines, expected));
     assert_all(&server, &rows).await;
@@ -346,20 +432,52 @@ async fn foreign_bearer_tokens_pass_and_ours_are_judged() {
     let rows = [
         ("no header", vec![], None),
         ("another scheme", auth("Basic YTpi"), None),
-        ("a JSON web token", auth("Bearer eyJhbGciOiJIUzI1NiJ9.e30.c2ln"), None),
-        ("a long one", auth(format!("Bearer eyJ{long}.e30.c2ln")), None),
+        (
+            "a JSON web token",
+            auth("Bearer eyJhbGciOiJIUzI1NiJ9.e30.c2ln"),
+            None,
+        ),
+        (
+            "a long one",
+            auth(format!("Bearer eyJ{long}.e30.c2ln")),
+            None,
+        ),
         ("a good key", auth(format!("Bearer {key}")), None),
         ("almost our prefix", auth("Bearer acmelive_x"), None),
         ("our prefix", auth("Bearer acme_x"), Some(DEAD)),
         ("our prefix alone", auth("Bearer acme_"), Some(DEAD)),
-        ("our prefix, long", auth(format!("Bearer acme_{long}")), Some(DEAD)),
-        ("an unknown key", auth(format!("Bearer {}", ground.unknown_key())), Some(DEAD)),
+        (
+            "our prefix, long",
+            auth(format!("Bearer acme_{long}")),
+            Some(DEAD),
+        ),
+        (
+            "an unknown key",
+            auth(format!("Bearer {}", ground.unknown_key())),
+            Some(DEAD),
+        ),
         ("no bearer token", auth("Bearer a,b"), Some(UNREADABLE)),
         ("a tab", auth("Bearer\teyJ"), Some(UNREADABLE)),
-        ("a tab before a long one", auth(format!("Bearer\t{long}")), Some(DEAD)),
-        ("a tab before a long one of ours", auth(format!("Bearer\tacme_{long}")), Some(DEAD)),
-        ("long and no bearer token", auth(format!("Bearer a,{long}")), Some(DEAD)),
-        ("repeated", [auth("Bearer a"), auth("Bearer a")].concat(), Some(UNREADABLE)),
+        (
+            "a tab before a long one",
+            auth(format!("Bearer\t{long}")),
+            Some(DEAD),
+        ),
+        (
+            "a tab before a long one of ours",
+            auth(format!("Bearer\tacme_{long}")),
+            Some(DEAD),
+        ),
+        (
+            "long and no bearer token",
+            auth(format!("Bearer a,{long}")),
+            Some(DEAD),
+        ),
+        (
+            "repeated",
+            [auth("Bearer a"), auth("Bearer a")].concat(),
+            Some(UNREADABLE),
+        ),
         ("nothing", auth(""), Some(UNREADABLE)),
     ]
     .map(|(name, lines, expected)| (name, "/thing", lines, expected));
@@ -375,10 +493,30 @@ async fn the_answers_are_the_same_over_http_2() {
     let rows: [(&str, &str, &[&str], Option<Refusal>); 8] = [
         ("no header", "/thing", &[], Some(MISSING)),
         ("Basic", "/thing", &["Basic YTpi"], Some(MISSING)),
-        ("a tab", "/thing", &[&format!("Bearer\t{key}")], Some(UNREADABLE)),
-        ("twice", "/thing", &[&format!("Bearer {key}"), "Basic YTpi"], Some(UNREADABLE)),
-        ("an unknown key", "/thing", &[&format!("Bearer {}", ground.unknown_key())], Some(DEAD)),
-        ("too long", "/thing", &[&format!("Bearer {}", "x".repeat(9000))], Some(DEAD)),
+        (
+            "a tab",
+            "/thing",
+            &[&format!("Bearer\t{key}")],
+            Some(UNREADABLE),
+        ),
+        (
+            "twice",
+            "/thing",
+            &[&format!("Bearer {key}"), "Basic YTpi"],
+            Some(UNREADABLE),
+        ),
+        (
+            "an unknown key",
+            "/thing",
+            &[&format!("Bearer {}", ground.unknown_key())],
+            Some(DEAD),
+        ),
+        (
+            "too long",
+            "/thing",
+            &[&format!("Bearer {}", "x".repeat(9000))],
+            Some(DEAD),
+        ),
         ("no scope", "/all", &[&format!("Bearer {key}")], Some(scope)),
         ("a good key", "/thing", &[&format!("Bearer {key}")], None),
     ];
