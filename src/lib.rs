@@ -12,6 +12,8 @@ pub mod lifetime;
 mod principal;
 pub mod scope;
 pub mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod timestamp;
 
 pub use credential::Malformed;
