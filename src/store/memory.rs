@@ -43,6 +43,7 @@ struct Shared {
     revision: watch::Sender<u64>,
 }
 
+#[cfg_attr(test, derive(Clone))]
 #[derive(Debug)]
 struct State {
     position: Position,
@@ -54,6 +55,7 @@ struct State {
     changes: BTreeMap<u64, (i64, Vec<Touched>)>,
 }
 
+#[cfg_attr(test, derive(Clone))]
 #[derive(Debug)]
 struct Stored {
     record: KeyRecord,
@@ -93,6 +95,19 @@ impl MemoryStore {
                     changes: BTreeMap::from([(0, (position.nonce, Vec::new()))]),
                 }),
                 revision: watch::Sender::new(0),
+            }),
+        }
+    }
+
+    /// The store as it is now, as a backup has it. From here on they go their own ways.
+    #[cfg(test)]
+    pub(crate) fn backup(&self) -> Self {
+        let state = self.state().clone();
+        Self {
+            shared: Arc::new(Shared {
+                clock: Arc::clone(&self.shared.clock),
+                revision: watch::Sender::new(state.position.revision),
+                state: Mutex::new(state),
             }),
         }
     }
