@@ -1,5 +1,14 @@
 //! API-key authentication for any tower HTTP service.
 
+// A library neither prints nor gives up; examples, benchmarks and tests may.
+#![warn(
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::expect_used
+)]
+
 pub mod clock;
 mod credential;
 mod excerpt;
