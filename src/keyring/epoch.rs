@@ -121,23 +121,24 @@ impl Timeline {
         self.current.store(Arc::new(epoch));
     }
 
-    /// A write of ours committed; its caller hears of it only after this. `highest_then` is what
-    /// [`Timeline::highest`] said before the write was sent. Answers whether the history still
-    /// holds together; if not, everything is looked up again until the next sync.
-    pub(crate) fn committed(
+    /// A write of ours committed at `revision`, or found its change already made; its caller
+    /// hears of it only after this. `least` is the lowest revision it can have in the history that
+    /// was known when it was sent. Answers whether that history still holds; if not, everything is
+    /// looked up again until the next sync.
+    pub(crate) fn heed(
         &self,
         store: StoreId,
         revision: u64,
         touched: &[Touched],
-        highest_then: u64,
+        least: u64,
     ) -> bool {
         let mut history = self.history();
         let another = history
             .applied
             .is_some_and(|applied| applied.store != store);
-        if another || revision <= highest_then {
-            // A commit always gets a revision above all that went before. This one did not: it
-            // went to another store than the one we know, and what we remember is not of it.
+        if another || revision < least {
+            // It went to another store, or to another past of it, than the one we know: what we
+            // remember is not of that.
             history.highest = revision;
             let epoch = self.next_epoch(revision);
             self.current.store(Arc::new(epoch));

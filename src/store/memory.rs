@@ -219,10 +219,12 @@ impl KeyStore for MemoryStore {
         let outcome = match decide(&rows) {
             Decision::Insert { record, digest } => state.insert(record, digest, nonce)?,
             Decision::Update(record) => state.update(record, nonce)?,
-            Decision::Keep => Outcome::Kept(rows.target.ok_or_else(no_target)?),
+            Decision::Keep => state.keep(rows.target)?,
             Decision::Refuse(refusal) => Outcome::Refused(refusal),
         };
-        let revision = state.position.revision;
+        let Position {
+            store, revision, ..
+        } = state.position;
         drop(state);
         self.shared.revision.send_if_modified(|sent| {
             let moved = *sent < revision;
@@ -231,6 +233,8 @@ impl KeyStore for MemoryStore {
         });
         Ok(Transacted {
             now: rows.now,
+            store,
+            revision,
             outcome,
         })
     }
@@ -294,6 +298,13 @@ impl State {
         Ok(self.commit(record, touched, nonce))
     }
 
+    fn keep(&self, target: Option<KeyRecord>) -> Result<Outcome, StoreError> {
+        let record = target.ok_or_else(no_target)?;
+        let stored = self.keys.get(&record.id).ok_or_else(no_target)?;
+        let touched = vec![Touched::changed(&stored.digest)];
+        Ok(Outcome::Kept { touched, record })
+    }
+
     fn commit(&mut self, record: KeyRecord, touched: Touched, nonce: i64) -> Outcome {
         self.position.revision += 1;
         self.position.nonce = nonce;
@@ -303,8 +314,6 @@ impl State {
             .changes
             .split_off(&revision.saturating_sub(REVISIONS_KEPT));
         Outcome::Committed {
-            store: self.position.store,
-            revision,
             touched: vec![touched],
             record,
         }
