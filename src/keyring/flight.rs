@@ -276,7 +276,6 @@ impl Flight {
         let (digest, tag) = (self.question.digest, self.question.tag.positive);
         Landing::Found(Arc::new(Known::new(found, digest, tag, ends)))
     }
-
 }
 
 impl Drop for Flight {

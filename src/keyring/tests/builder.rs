@@ -31,7 +31,10 @@ async fn each_refusal_names_the_offending_value() {
         (refused(|b| b), &["prefix"]),
         (refused(|b| b.prefix("Acme")), &["Acme"]),
         (refused(|b| b.prefix("")), &["prefix"]),
-        (refused(|b| b.prefix("acme").environments(["Live"])), &["Live"]),
+        (
+            refused(|b| b.prefix("acme").environments(["Live"])),
+            &["Live"],
+        ),
         (refused(|b| b.prefix("acme").scopes(["a b"])), &["a b"]),
         (
             refused(|b| b.prefix("acme").poll_interval(second * 2)),
@@ -49,10 +52,22 @@ async fn each_refusal_names_the_offending_value() {
             refused(|b| b.prefix("acme").lookup_deadline(Duration::ZERO)),
             &["lookup_deadline", "0ns", "1ms"],
         ),
-        (refused(|b| b.prefix("acme").capacity(0, 1)), &["known", "is 0"]),
-        (refused(|b| b.prefix("acme").capacity(1, 0)), &["unknown", "is 0"]),
-        (refused(|b| b.prefix("acme").lookups(1, 1)), &["look-ups", "is 1", "2"]),
-        (refused(|b| b.prefix("acme").lookups(2, 0)), &["waiting", "is 0"]),
+        (
+            refused(|b| b.prefix("acme").capacity(0, 1)),
+            &["known", "is 0"],
+        ),
+        (
+            refused(|b| b.prefix("acme").capacity(1, 0)),
+            &["unknown", "is 0"],
+        ),
+        (
+            refused(|b| b.prefix("acme").lookups(1, 1)),
+            &["look-ups", "is 1", "2"],
+        ),
+        (
+            refused(|b| b.prefix("acme").lookups(2, 0)),
+            &["waiting", "is 0"],
+        ),
         (
             refused(|b| b.prefix("acme").unknown_lookups(0, 1)),
             &["unknown", "second", "is 0"],

@@ -21,9 +21,9 @@ async fn no_secret_and_no_digest_is_shown_while_a_key_is_in_use() {
     let body = secret.strip_prefix("acme_live_").unwrap();
     // The hint shows the first four characters and no more.
     let hidden = &body[4..];
-    let hex: String = digest.as_bytes()[..4].iter().fold(String::new(), |hex, b| {
-        hex + &format!("{b:02x}")
-    });
+    let hex: String = digest.as_bytes()[..4]
+        .iter()
+        .fold(String::new(), |hex, b| hex + &format!("{b:02x}"));
     let bytes = format!("{:?}", &digest.as_bytes()[..4]);
     let bytes = bytes.trim_matches(['[', ']']);
     let shown = [
@@ -73,7 +73,7 @@ fn a_builder_shows_its_options() {
     assert_eq!(
         shown,
         "Builder { store: S, prefix: Some(\"acme\"), environments: [\"live\"], scopes: None, \
-         max_staleness: 5s, poll_interval: 1s, lookup_deadline: 500ms, .. }"
+         max_staleness: 5s, poll_interval: None, lookup_deadline: None, .. }"
     );
 }
 

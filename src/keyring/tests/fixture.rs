@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use tokio::task::JoinHandle;
 
 use crate::key::{KeyDigest, KeyId};
-use crate::keyring::{Builder, Created, Dead, Denial, Judged, KeyPatch, Keyring, NewKey, Unavailable};
+use crate::keyring::{
+    Builder, Created, Dead, Denial, Judged, KeyPatch, Keyring, NewKey, Unavailable,
+};
 use crate::principal::Principal;
 use crate::store::{
     Decide, KeyName, KeyRecord, KeyStore, ListQuery, LookUp, MemoryStore, Nudges, Position, Read,
@@ -51,7 +53,10 @@ impl Replica {
     }
 
     /// In step with `store`, with other options.
-    pub(super) async fn with(store: impl KeyStore, options: impl FnOnce(Builder) -> Builder) -> Self {
+    pub(super) async fn with(
+        store: impl KeyStore,
+        options: impl FnOnce(Builder) -> Builder,
+    ) -> Self {
         let replica = Self::out_of_step(store, options);
         replica.keyring.sync().await.unwrap();
         replica
@@ -103,17 +108,29 @@ impl Replica {
         (0..size).map(|_| self.asking(secret)).collect()
     }
 
+    pub(super) async fn principal(&self, secret: &str) -> Principal {
+        self.judge(secret).await.unwrap()
+    }
+
     fn begin(&self, secret: &str) -> impl Future<Output = Answer> + Send + use<> {
+        let judged = self.judge(secret);
+        async move { Ok(judged.await?.name().to_owned()) }
+    }
+
+    /// What is done here is done at once, before the future is polled.
+    fn judge(
+        &self,
+        secret: &str,
+    ) -> impl Future<Output = Result<Principal, Denial>> + Send + use<> {
         let judged = {
             let key = self.keyring.format().parse(secret.as_bytes()).unwrap();
             self.keyring.authorize(&key)
         };
         async move {
-            let answer: Result<Principal, Denial> = match judged {
+            match judged {
                 Judged::Now(answer) => answer,
                 Judged::Later(miss) => miss.resolve().await,
-            };
-            answer.map(|principal| principal.name().to_owned())
+            }
         }
     }
 
@@ -164,7 +181,10 @@ impl Rerouted {
     }
 
     fn now(&self) -> MemoryStore {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -205,4 +225,3 @@ pub(super) async fn timed<T>(work: impl Future<Output = T>) -> (T, std::time::Du
     let result = work.await;
     (result, began.elapsed())
 }
-

@@ -6,8 +6,9 @@ use super::fixture::{Replica, UNKNOWN, allowed, answers, timed, unavailable};
 use crate::keyring::Unavailable;
 use crate::store::MemoryStore;
 
-const SHED: super::fixture::Answer =
-    Err(crate::keyring::Denial::Unavailable(Unavailable::TooManyUnknown));
+const SHED: super::fixture::Answer = Err(crate::keyring::Denial::Unavailable(
+    Unavailable::TooManyUnknown,
+));
 
 #[tokio::test(start_paused = true)]
 async fn unknown_keys_are_shed_after_the_burst_and_then_so_many_a_second_get_through() {
@@ -29,7 +30,9 @@ async fn a_flood_that_comes_all_at_once_is_shed_too() {
         b.unknown_lookups(10, 50).lookups(8, 2_000)
     })
     .await;
-    let crowd = (0..1_000).map(|_| replica.asking(&replica.junk())).collect();
+    let crowd = (0..1_000)
+        .map(|_| replica.asking(&replica.junk()))
+        .collect();
     let answers = answers(crowd).await;
     let shed = answers.iter().filter(|a| **a == SHED).count();
     let unknown = answers.iter().filter(|a| **a == UNKNOWN).count();
@@ -105,7 +108,11 @@ async fn junk_that_hangs_in_the_store_does_not_stop_keys_that_were_good_before()
     let (answer, took) = timed(replica.ask(secret)).await;
     assert_eq!(answer, Ok("renamed".to_owned()));
     assert_eq!(took, Duration::ZERO);
-    assert_eq!(replica.faults.look_ups.calls(), 4, "two of junk, two of ours");
+    assert_eq!(
+        replica.faults.look_ups.calls(),
+        4,
+        "two of junk, two of ours"
+    );
     replica.faults.look_ups.release();
     assert!(answers(junk).await.iter().all(|a| *a == UNKNOWN));
 }

@@ -58,7 +58,11 @@ async fn a_replica_that_cannot_sync_trusts_what_it_remembers_until_the_lease_end
     here.faults.syncs.fail();
     there.revoke(&created.key.id).await;
     here.clock.advance(MAX_STALENESS);
-    assert_eq!(here.ask(secret).await, allowed(), "the lease holds to its end");
+    assert_eq!(
+        here.ask(secret).await,
+        allowed(),
+        "the lease holds to its end"
+    );
     assert_eq!(here.faults.look_ups.calls(), 1);
     here.clock.advance(TICK);
     assert_eq!(here.ask(secret).await, REVOKED, "and not a tick longer");

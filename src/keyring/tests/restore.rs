@@ -1,8 +1,6 @@
 //! A store that goes back in time, or becomes another one.
 
-use super::fixture::{
-    Replica, Rerouted, REVOKED, UNKNOWN, allowed, unavailable,
-};
+use super::fixture::{REVOKED, Replica, Rerouted, UNKNOWN, allowed, unavailable};
 use crate::keyring::Unavailable;
 use crate::store::MemoryStore;
 

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::fixture::{REVOKED, Replica, allowed};
-use crate::keyring::WriteError;
-use crate::store::{Refusal, StoreErrorKind};
+use crate::keyring::authority::Caller;
+use crate::keyring::{NewKey, WriteError};
+use crate::store::{MemoryStore, Refusal, StoreErrorKind};
 
 #[tokio::test(start_paused = true)]
 async fn a_caller_who_hangs_up_leaves_a_whole_write_and_a_right_cache() {
@@ -139,14 +140,39 @@ async fn a_refused_write_changes_and_forgets_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_write_that_changes_nothing_leaves_the_key_warm() {
-    let replica = Replica::alone().await;
-    let created = replica.create().await;
+async fn a_change_that_was_found_made_already_is_heeded_too() {
+    let store = MemoryStore::new();
+    let here = Replica::of(store.clone()).await;
+    let there = Replica::of(store).await;
+    let created = here.create().await;
     let secret = created.secret.expose();
-    assert_eq!(replica.ask(secret).await, allowed());
-    replica.rename(&created.key.id, "key").await;
-    assert_eq!(replica.ask(secret).await, allowed());
-    assert_eq!(replica.faults.look_ups.calls(), 1);
+    assert_eq!(here.ask(secret).await, allowed());
+    there.revoke(&created.key.id).await;
+    assert_eq!(here.ask(secret).await, allowed(), "not heard of yet");
+    here.revoke(&created.key.id).await;
+    assert_eq!(here.ask(secret).await, REVOKED);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_found_dead_by_a_write_is_dead_to_the_gate_too() {
+    let store = MemoryStore::new();
+    let here = Replica::of(store.clone()).await;
+    let there = Replica::of(store).await;
+    let new = NewKey::named("key")
+        .unwrap()
+        .scopes(["keys:write"])
+        .unwrap();
+    let created = here.keyring.create(new).await.unwrap();
+    let secret = created.secret.expose();
+    let caller = Caller::Key(here.principal(secret).await);
+    there.revoke(&created.key.id).await;
+    let new = NewKey::named("key").unwrap();
+    let result = here.keyring.create_as(caller, new, false).await;
+    assert!(
+        matches!(result, Err(WriteError::Refused(Refusal::CallerDead))),
+        "{result:?}"
+    );
+    assert_eq!(here.ask(secret).await, REVOKED);
 }
 
 #[tokio::test(start_paused = true)]
