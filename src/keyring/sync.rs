@@ -160,6 +160,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn a_history_is_followed_only_where_it_is_unbroken() {
         struct Test {
             name: &'static str,

@@ -51,6 +51,7 @@ fn record(id: &str, grants: &[&str]) -> KeyRecord {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it goes into a field")]
 fn revoked() -> Option<Revocation> {
     Some(Revocation {
         at: at(-50),
@@ -110,6 +111,9 @@ impl Scene {
 
 type Setting = fn(&mut Scene);
 
+/// The end of the key that is made, or why none is.
+type Made = Result<Option<Timestamp>, Refusal>;
+
 /// The caller as the gate let it in, which is not what decides.
 fn key() -> Caller {
     let found = FoundKey {
@@ -121,8 +125,9 @@ fn key() -> Caller {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn creating() {
-    let tests: [(&str, Setting, Result<Option<Timestamp>, Refusal>); 30] = [
+    let tests: [(&str, Setting, Made); 30] = [
         ("less than the caller holds", |_| {}, Ok(None)),
         (
             "as much as the caller holds",
@@ -334,11 +339,11 @@ fn patch(name: Option<&str>, enabled: Option<bool>) -> KeyPatch {
     KeyPatch {
         name: name.map(|name| KeyName::parse(name).unwrap()),
         enabled,
-        ..KeyPatch::default()
     }
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn changing() {
     let rename = || patch(Some("after"), None);
     let (enable, disable) = (|| patch(None, Some(true)), || patch(None, Some(false)));

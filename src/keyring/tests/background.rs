@@ -12,7 +12,7 @@ use crate::testing::FaultStore;
 async fn it_syncs_once_a_poll_interval_whatever_the_traffic() {
     let replica = Replica::alone().await;
     let before = replica.faults.syncs.calls();
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
     let polls = replica.faults.syncs.calls() - before;
     assert!((58..=60).contains(&polls), "{polls}");
 }
@@ -31,7 +31,7 @@ async fn it_ends_with_the_last_keyring() {
     assert!(faults.syncs.calls() > before, "a clone is left");
     drop(clone);
     let before = faults.syncs.calls();
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
     assert_eq!(faults.syncs.calls(), before);
 }
 
@@ -53,10 +53,10 @@ async fn it_lets_go_of_the_store_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_keyring_dropped_while_a_sync_hangs_is_gone_by_the_deadline_of_the_sync() {
     let store = Arc::new(MemoryStore::new());
-    let faulty = FaultStore::new(Arc::clone(&store));
-    let faults = faulty.faults();
+    let hanging = FaultStore::new(Arc::clone(&store));
+    let faults = hanging.faults();
     faults.syncs.hang();
-    let keyring = Keyring::builder(faulty).prefix("acme").build().unwrap();
+    let keyring = Keyring::builder(hanging).prefix("acme").build().unwrap();
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert_eq!(faults.syncs.calls(), 1);
     drop(keyring);

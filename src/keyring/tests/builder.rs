@@ -88,7 +88,7 @@ async fn the_limits_themselves_are_allowed() {
         .prefix("acme")
         .max_staleness(second * 4)
         .poll_interval(second)
-        .lookup_deadline(second * 4 - Duration::from_nanos(1))
+        .lookup_deadline(Duration::from_nanos(3_999_999_999))
         .capacity(1, 1)
         .lookups(2, 1)
         .unknown_lookups(1, 1);

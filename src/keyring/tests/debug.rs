@@ -57,7 +57,7 @@ async fn a_created_key_shows_its_record_and_hides_its_secret() {
 fn a_new_key_shows_what_was_asked_for() {
     let new = NewKey::named("export").unwrap();
     let new = new.owner("acme").unwrap().scopes(["a:b"]).unwrap();
-    let new = new.expiry(Expiry::In(Duration::from_secs(60)));
+    let new = new.expiry(Expiry::In(Duration::from_mins(1)));
     let shown = format!("{new:?}");
     for part in ["export", "acme", "a:b", "In(60s)"] {
         assert!(shown.contains(part), "{part} is not in {shown}");

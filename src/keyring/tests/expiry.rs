@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::fixture::{EXPIRED, Replica, allowed};
+use super::fixture::{EXPIRED, Replica, allowed, soon};
 use crate::keyring::{Expiry, NewKey};
 use crate::timestamp::Timestamp;
 
@@ -33,7 +33,7 @@ async fn a_remembered_key_dies_at_the_very_moment_unasked() {
     let replica = replica().await;
     let secret = of_a_second(&replica).await;
     assert_eq!(replica.ask(&secret).await, allowed());
-    replica.clock.advance(Duration::from_secs(1) - TICK);
+    replica.clock.advance(Duration::from_nanos(999_999_999));
     assert_eq!(replica.ask(&secret).await, allowed());
     replica.clock.advance(TICK);
     assert_eq!(replica.ask(&secret).await, EXPIRED);
@@ -46,7 +46,7 @@ async fn a_key_that_ends_during_its_look_up_is_dead() {
     let secret = of_a_second(&replica).await;
     replica.faults.look_ups.freeze_next(1);
     let request = replica.asking(&secret);
-    replica.faults.look_ups.frozen(1).await;
+    soon(replica.faults.look_ups.frozen(1)).await;
     replica.clock.advance(Duration::from_secs(1));
     replica.faults.look_ups.release();
     assert_eq!(request.await.unwrap(), EXPIRED);

@@ -28,6 +28,7 @@ pub(super) fn unavailable(why: Unavailable) -> Answer {
     Err(Denial::Unavailable(why))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it stands for an answer")]
 pub(super) fn allowed() -> Answer {
     Ok("key".to_owned())
 }
@@ -140,8 +141,8 @@ impl Replica {
 
     pub(super) async fn enable(&self, id: &KeyId, enabled: bool) {
         let patch = KeyPatch {
+            name: None,
             enabled: Some(enabled),
-            ..KeyPatch::default()
         };
         self.keyring.update(id, patch).await.unwrap();
     }
@@ -149,7 +150,7 @@ impl Replica {
     pub(super) async fn rename(&self, id: &KeyId, name: &str) {
         let patch = KeyPatch {
             name: Some(KeyName::parse(name).unwrap()),
-            ..KeyPatch::default()
+            enabled: None,
         };
         self.keyring.update(id, patch).await.unwrap();
     }
@@ -224,4 +225,21 @@ pub(super) async fn timed<T>(work: impl Future<Output = T>) -> (T, std::time::Du
     let began = tokio::time::Instant::now();
     let result = work.await;
     (result, began.elapsed())
+}
+
+/// Waits for what has to happen without much time passing, and fails rather than hang.
+pub(super) async fn soon<T>(work: impl Future<Output = T>) -> T {
+    let patience = std::time::Duration::from_millis(400);
+    let result = tokio::time::timeout(patience, work).await;
+    result.expect("it happens soon")
+}
+
+/// Lets other tasks go on until this holds.
+pub(super) async fn until(mut it_holds: impl AsyncFnMut() -> bool) {
+    soon(async {
+        while !it_holds().await {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    })
+    .await;
 }

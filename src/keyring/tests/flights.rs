@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::fixture::{Replica, allowed, answers, timed, unavailable};
+use super::fixture::{Replica, allowed, answers, soon, timed, unavailable, until};
 use crate::keyring::Unavailable;
 use crate::store::MemoryStore;
 
@@ -24,7 +24,7 @@ async fn those_who_hang_up_do_not_disturb_the_others() {
     let look_ups = &replica.faults.look_ups;
     look_ups.freeze_next(1);
     let first = replica.asking(created.secret.expose());
-    look_ups.frozen(1).await;
+    soon(look_ups.frozen(1)).await;
     let mut others = replica.crowd(created.secret.expose(), 300);
     tokio::task::yield_now().await;
     first.abort();
@@ -47,13 +47,11 @@ async fn an_answer_nobody_waits_for_any_more_is_remembered() {
     let look_ups = &replica.faults.look_ups;
     look_ups.freeze_next(1);
     let only = replica.asking(created.secret.expose());
-    look_ups.frozen(1).await;
+    soon(look_ups.frozen(1)).await;
     only.abort();
     assert!(only.await.unwrap_err().is_cancelled());
     look_ups.release();
-    while replica.keyring.health().lookups > 0 {
-        tokio::task::yield_now().await;
-    }
+    until(async || replica.keyring.health().lookups == 0).await;
     look_ups.fail();
     assert_eq!(replica.ask(created.secret.expose()).await, allowed());
     assert_eq!(look_ups.calls(), 1);
@@ -122,7 +120,7 @@ async fn more_waiters_than_there_are_places_are_refused_at_once() {
     let secret = created.secret.expose();
     replica.faults.look_ups.freeze_next(1);
     let crowd = replica.crowd(secret, 3);
-    replica.faults.look_ups.frozen(1).await;
+    soon(replica.faults.look_ups.frozen(1)).await;
     tokio::task::yield_now().await;
     let (answer, took) = timed(replica.ask(secret)).await;
     assert_eq!(answer, unavailable(Unavailable::Overloaded));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::fixture::{Replica, UNKNOWN, allowed, answers, timed, unavailable};
+use super::fixture::{Replica, UNKNOWN, allowed, answers, soon, timed, unavailable};
 use crate::keyring::Unavailable;
 use crate::store::MemoryStore;
 
@@ -104,7 +104,7 @@ async fn junk_that_hangs_in_the_store_does_not_stop_keys_that_were_good_before()
     replica.rename(&created.key.id, "renamed").await;
     replica.faults.look_ups.freeze_next(2);
     let junk: Vec<_> = (0..20).map(|_| replica.asking(&replica.junk())).collect();
-    replica.faults.look_ups.frozen(2).await;
+    soon(replica.faults.look_ups.frozen(2)).await;
     let (answer, took) = timed(replica.ask(secret)).await;
     assert_eq!(answer, Ok("renamed".to_owned()));
     assert_eq!(took, Duration::ZERO);

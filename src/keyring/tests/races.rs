@@ -2,7 +2,7 @@
 //! back. Whoever asks after the change was answered gets the new answer, while the old look-up is
 //! still frozen and after it has landed.
 
-use super::fixture::{Answer, DISABLED, REVOKED, Replica, UNKNOWN, allowed};
+use super::fixture::{Answer, DISABLED, REVOKED, Replica, UNKNOWN, allowed, soon};
 use crate::key::{GeneratedKey, KeyId};
 use crate::keyring::authority::{self, Caller, Draft, Expiry};
 use crate::scope::ScopeSet;
@@ -67,7 +67,7 @@ async fn a_change_is_heeded_while_an_older_look_up_is_frozen_and_after_it_landed
         let (id, secret) = key_before(change, &replica).await;
         look_ups.freeze_next(1);
         let earlier = replica.asking(&secret);
-        look_ups.frozen(1).await;
+        soon(look_ups.frozen(1)).await;
 
         change.make(&replica, &id).await;
         for _ in 0..10 {
@@ -95,11 +95,11 @@ async fn a_late_joiner_does_not_join_the_look_up_from_before_the_change() {
         let (id, secret) = key_before(change, &replica).await;
         look_ups.freeze_next(2);
         let earlier = replica.crowd(&secret, 5);
-        look_ups.frozen(1).await;
+        soon(look_ups.frozen(1)).await;
         change.make(&replica, &id).await;
         // These share a look-up of their own, which is frozen too.
         let later = replica.crowd(&secret, 5);
-        look_ups.frozen(2).await;
+        soon(look_ups.frozen(2)).await;
         assert_eq!(look_ups.calls(), 2, "{change:?}");
         look_ups.release();
         for request in later {
@@ -131,7 +131,7 @@ async fn a_new_key_opens_while_its_negative_look_up_is_frozen_and_after_it_lande
     let secret = key.plain.expose().to_owned();
     look_ups.freeze_next(1);
     let earlier = replica.asking(&secret);
-    look_ups.frozen(1).await;
+    soon(look_ups.frozen(1)).await;
 
     insert(&replica, key).await;
     for _ in 0..10 {
@@ -144,6 +144,37 @@ async fn a_new_key_opens_while_its_negative_look_up_is_frozen_and_after_it_lande
     for _ in 0..100 {
         assert_eq!(replica.ask(&secret).await, allowed());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_from_before_a_change_that_lands_first_is_not_remembered() {
+    for change in CHANGES {
+        let replica = Replica::alone().await;
+        let look_ups = &replica.faults.look_ups;
+        let (id, secret) = key_before(change, &replica).await;
+        look_ups.freeze_next(1);
+        let earlier = replica.asking(&secret);
+        soon(look_ups.frozen(1)).await;
+        change.make(&replica, &id).await;
+        look_ups.release();
+        drop(earlier.await.unwrap());
+        assert_eq!(replica.ask(&secret).await, change.after(), "{change:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_such_key_from_before_a_create_that_lands_first_is_not_remembered() {
+    let replica = Replica::alone().await;
+    let look_ups = &replica.faults.look_ups;
+    let key = generated(&replica);
+    let secret = key.plain.expose().to_owned();
+    look_ups.freeze_next(1);
+    let earlier = replica.asking(&secret);
+    soon(look_ups.frozen(1)).await;
+    insert(&replica, key).await;
+    look_ups.release();
+    drop(earlier.await.unwrap());
+    assert_eq!(replica.ask(&secret).await, allowed());
 }
 
 #[tokio::test(start_paused = true)]

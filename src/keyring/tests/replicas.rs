@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::fixture::{DISABLED, REVOKED, Replica, allowed, unavailable};
+use super::fixture::{DISABLED, REVOKED, Replica, allowed, soon, unavailable};
 use crate::keyring::Unavailable;
 use crate::store::MemoryStore;
 
@@ -138,7 +138,7 @@ async fn a_lease_counts_from_the_start_of_the_sync() {
         let keyring = here.keyring.clone();
         async move { keyring.sync().await }
     });
-    syncs.frozen(1).await;
+    soon(syncs.frozen(1)).await;
     // The report has been read. What comes now is not in it.
     there.revoke(&created.key.id).await;
     here.clock.advance(MAX_STALENESS + TICK);
@@ -178,7 +178,7 @@ async fn a_row_that_waited_for_longer_than_the_lease_is_given_to_nobody() {
     let secret = created.secret.expose();
     here.faults.look_ups.freeze_next(1);
     let earlier = here.asking(secret);
-    here.faults.look_ups.frozen(1).await;
+    soon(here.faults.look_ups.frozen(1)).await;
     there.revoke(&created.key.id).await;
     // The machine sleeps, and Tokio's clock with it.
     here.clock.advance(Duration::from_hours(1));
@@ -207,7 +207,7 @@ async fn a_lagging_read_replica_is_not_believed_for_what_a_sync_has_overtaken() 
     here.faults.look_ups.answer_as_before();
     here.faults.look_ups.freeze_next(1);
     let request = here.asking(secret);
-    here.faults.look_ups.frozen(1).await;
+    soon(here.faults.look_ups.frozen(1)).await;
     here.faults.syncs.heal();
     here.sync().await;
     here.faults.look_ups.release();

@@ -1,6 +1,6 @@
 //! A store that goes back in time, or becomes another one.
 
-use super::fixture::{REVOKED, Replica, Rerouted, UNKNOWN, allowed, unavailable};
+use super::fixture::{REVOKED, Replica, Rerouted, UNKNOWN, allowed, soon, unavailable, until};
 use crate::keyring::Unavailable;
 use crate::store::MemoryStore;
 
@@ -113,7 +113,13 @@ async fn a_write_to_another_store_forgets_everything_before_it_is_answered() {
     let lost = replica.create().await;
     replica.sync().await;
     assert_eq!(replica.ask(lost.secret.expose()).await, allowed());
-    rerouted.reroute(&MemoryStore::new());
+    // It is further on than ours was, so that its numbers say nothing.
+    let another = MemoryStore::new();
+    let elsewhere = Replica::of(another.clone()).await;
+    for _ in 0..5 {
+        elsewhere.create().await;
+    }
+    rerouted.reroute(&another);
     let created = replica.create().await;
     assert_eq!(replica.ask(lost.secret.expose()).await, UNKNOWN);
     assert_eq!(replica.ask(created.secret.expose()).await, allowed());
@@ -130,11 +136,14 @@ async fn a_write_that_gets_an_old_revision_forgets_everything_before_it_is_answe
     for _ in 0..5 {
         replica.create().await;
     }
+    let lost = replica.create().await;
     replica.sync().await;
     assert_eq!(replica.ask(secret).await, allowed());
+    assert_eq!(replica.ask(lost.secret.expose()).await, allowed());
     rerouted.reroute(&backup);
     replica.revoke(&victim.key.id).await;
     assert_eq!(replica.ask(secret).await, REVOKED);
+    assert_eq!(replica.ask(lost.secret.expose()).await, UNKNOWN);
     replica.sync().await;
     assert_eq!(replica.ask(secret).await, REVOKED);
     let created = replica.create().await;
@@ -153,7 +162,7 @@ async fn a_look_up_from_before_the_restore_lands_where_nobody_looks() {
     replica.sync().await;
     replica.faults.look_ups.freeze_next(1);
     let earlier = replica.asking(secret);
-    replica.faults.look_ups.frozen(1).await;
+    soon(replica.faults.look_ups.frozen(1)).await;
     rerouted.reroute(&backup);
     replica.sync().await;
     assert_eq!(replica.ask(secret).await, UNKNOWN);
@@ -170,14 +179,12 @@ async fn a_revoke_during_the_first_sync_is_not_undone_by_a_lagging_read_replica(
     let replica = Replica::out_of_step(store, |builder| builder);
     let (syncs, look_ups) = (&replica.faults.syncs, &replica.faults.look_ups);
     syncs.freeze_next(1);
-    syncs.frozen(1).await;
+    soon(syncs.frozen(1)).await;
     // What the read replica will go on to say.
     assert_eq!(replica.ask(secret).await, allowed());
     replica.revoke(&created.key.id).await;
     syncs.release();
-    while !replica.keyring.health().in_sync {
-        tokio::task::yield_now().await;
-    }
+    until(async || replica.keyring.health().in_sync).await;
     replica.faults.answer_as_replica(true);
     look_ups.answer_as_before();
     assert_eq!(replica.ask(secret).await, unavailable(Unavailable::Behind));

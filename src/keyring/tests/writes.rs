@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::fixture::{REVOKED, Replica, allowed};
+use super::fixture::{REVOKED, Replica, allowed, soon, until};
 use crate::keyring::authority::Caller;
 use crate::keyring::{NewKey, WriteError};
 use crate::store::{MemoryStore, Refusal, StoreErrorKind};
@@ -38,15 +38,12 @@ async fn a_caller_who_hangs_up_between_commit_and_answer_leaves_a_right_cache() 
         let (keyring, id) = (replica.keyring.clone(), created.key.id.clone());
         async move { keyring.revoke(&id, None).await }
     });
-    writes.frozen(1).await;
+    soon(writes.frozen(1)).await;
     caller.abort();
     assert!(caller.await.unwrap_err().is_cancelled());
     assert_eq!(writes.held(), 1, "the write goes on without its caller");
     writes.release();
-    while writes.held() > 0 || replica.ask(secret).await == allowed() {
-        tokio::task::yield_now().await;
-    }
-    assert_eq!(replica.ask(secret).await, REVOKED);
+    until(async || replica.ask(secret).await == REVOKED).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -82,7 +79,7 @@ async fn a_lost_answer_outlives_a_sync_that_was_under_way() {
         let keyring = replica.keyring.clone();
         async move { keyring.sync().await }
     });
-    replica.faults.syncs.frozen(1).await;
+    soon(replica.faults.syncs.frozen(1)).await;
     replica.faults.writes.lose_answers();
     assert!(replica.keyring.revoke(&created.key.id, None).await.is_err());
     replica.faults.syncs.release();
