@@ -100,9 +100,9 @@ impl Inner {
         } else {
             highest_then
         };
-        let unbroken =
-            self.timeline
-                .heed(transacted.store, transacted.revision, &touched, least);
+        let unbroken = self
+            .timeline
+            .heed(transacted.store, transacted.revision, &touched, least);
         if !unbroken {
             tracing::error!(
                 revision = transacted.revision,
