@@ -8,6 +8,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::Inner;
@@ -65,9 +66,11 @@ impl Inner {
         let inner = Arc::clone(self);
         tokio::spawn(async move { inner.sync_here().await })
             .await
-            .unwrap_or_else(|_| {
+            .unwrap_or_else(|panic| {
                 let context = "a sync panicked";
-                Err(Arc::new(StoreError::new(StoreErrorKind::Corrupt, context)))
+                let error = StoreError::new(StoreErrorKind::Corrupt, context).caused_by(panic);
+                tracing::error!(error = &error as &dyn std::error::Error, "a sync failed");
+                Err(Arc::new(error))
             })
     }
 
@@ -129,7 +132,11 @@ pub(super) async fn run(
     wake: Arc<Notify>,
     mut last_keyring: watch::Receiver<()>,
 ) {
-    let mut nudges = store.nudges();
+    // A task of its own: nudges are a comfort, and a store that panics over them must not take
+    // the syncs along. Dropping the set ends it.
+    let nudged = Arc::new(Notify::new());
+    let mut nudges = JoinSet::new();
+    nudges.spawn(pass_on_nudges(store, Arc::clone(&nudged)));
     loop {
         match inner.upgrade() {
             // The outcome is kept and reported by the sync itself.
@@ -138,11 +145,19 @@ pub(super) async fn run(
         }
         tokio::select! {
             () = sleep(poll) => {}
-            () = nudges.nudged() => sleep(NUDGE_GAP).await,
+            () = nudged.notified() => sleep(NUDGE_GAP).await,
             () = wake.notified() => {}
             // The sender lives in `Inner`; it says nothing, it only goes.
             _ = last_keyring.changed() => return,
         }
+    }
+}
+
+async fn pass_on_nudges(store: Arc<dyn KeyStore>, nudged: Arc<Notify>) {
+    let mut nudges = store.nudges();
+    loop {
+        nudges.nudged().await;
+        nudged.notify_one();
     }
 }
 
