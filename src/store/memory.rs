@@ -43,6 +43,7 @@ struct Shared {
     revision: watch::Sender<u64>,
 }
 
+#[cfg_attr(test, derive(Clone))]
 #[derive(Debug)]
 struct State {
     position: Position,
@@ -54,6 +55,7 @@ struct State {
     changes: BTreeMap<u64, (i64, Vec<Touched>)>,
 }
 
+#[cfg_attr(test, derive(Clone))]
 #[derive(Debug)]
 struct Stored {
     record: KeyRecord,
@@ -93,6 +95,19 @@ impl MemoryStore {
                     changes: BTreeMap::from([(0, (position.nonce, Vec::new()))]),
                 }),
                 revision: watch::Sender::new(0),
+            }),
+        }
+    }
+
+    /// The store as it is now, as a backup has it. From here on they go their own ways.
+    #[cfg(test)]
+    pub(crate) fn backup(&self) -> Self {
+        let state = self.state().clone();
+        Self {
+            shared: Arc::new(Shared {
+                clock: Arc::clone(&self.shared.clock),
+                revision: watch::Sender::new(state.position.revision),
+                state: Mutex::new(state),
             }),
         }
     }
@@ -204,10 +219,12 @@ impl KeyStore for MemoryStore {
         let outcome = match decide(&rows) {
             Decision::Insert { record, digest } => state.insert(record, digest, nonce)?,
             Decision::Update(record) => state.update(record, nonce)?,
-            Decision::Keep => Outcome::Kept(rows.target.ok_or_else(no_target)?),
+            Decision::Keep => state.keep(rows.target)?,
             Decision::Refuse(refusal) => Outcome::Refused(refusal),
         };
-        let revision = state.position.revision;
+        let Position {
+            store, revision, ..
+        } = state.position;
         drop(state);
         self.shared.revision.send_if_modified(|sent| {
             let moved = *sent < revision;
@@ -216,6 +233,8 @@ impl KeyStore for MemoryStore {
         });
         Ok(Transacted {
             now: rows.now,
+            store,
+            revision,
             outcome,
         })
     }
@@ -279,6 +298,13 @@ impl State {
         Ok(self.commit(record, touched, nonce))
     }
 
+    fn keep(&self, target: Option<KeyRecord>) -> Result<Outcome, StoreError> {
+        let record = target.ok_or_else(no_target)?;
+        let stored = self.keys.get(&record.id).ok_or_else(no_target)?;
+        let touched = vec![Touched::changed(&stored.digest)];
+        Ok(Outcome::Kept { touched, record })
+    }
+
     fn commit(&mut self, record: KeyRecord, touched: Touched, nonce: i64) -> Outcome {
         self.position.revision += 1;
         self.position.nonce = nonce;
@@ -288,8 +314,6 @@ impl State {
             .changes
             .split_off(&revision.saturating_sub(REVISIONS_KEPT));
         Outcome::Committed {
-            store: self.position.store,
-            revision,
             touched: vec![touched],
             record,
         }
