@@ -130,11 +130,14 @@ async fn the_layer_is_ready_when_the_inner_service_is() {
         handle.allow(1);
         assert!(service.poll_ready::<Call>().is_ready(), "{turn}");
         // The mock panics if it is called without having been ready.
-        let answer = tokio::spawn(service.call(with_key::<()>(&key)));
-        let (request, respond) = handle.next_request().await.unwrap();
-        assert!(request.headers().is_empty(), "{turn}");
-        respond.send_response(Response::new(turn.to_owned()));
-        assert_eq!(answer.await.unwrap().unwrap().status(), StatusCode::OK);
+        let answer = service.call(with_key::<()>(&key));
+        let respond = async {
+            let (request, respond) = handle.next_request().await.unwrap();
+            assert!(request.headers().is_empty(), "{turn}");
+            respond.send_response(Response::new(turn.to_owned()));
+        };
+        let (answer, ()) = tokio::join!(answer, respond);
+        assert_eq!(answer.unwrap().status(), StatusCode::OK);
     }
 }
 
