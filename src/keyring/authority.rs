@@ -13,10 +13,13 @@ use crate::key::{Environment, KeyDigest, KeyHint, KeyId};
 use crate::principal::Principal;
 use crate::scope::{Scope, ScopeSet};
 use crate::store::{
-    Decision, FoundKey, KeyName, KeyRecord, Owner, Provenance, Refusal, Revocation, Rows, Status,
-    Subjects,
+    Decision, FoundKey, KeyName, KeyRecord, Metadata, Owner, Previous, Provenance, Refusal, Replay,
+    Revocation, Rows, Status, Subjects, Whose,
 };
 use crate::timestamp::Timestamp;
+
+/// How long a request is recognised when it comes again.
+const REPLAY_KEPT: Duration = Duration::from_hours(24);
 
 /// On whose behalf a write is made.
 #[derive(Clone, Debug)]
@@ -45,8 +48,11 @@ pub(crate) struct Draft {
     pub(crate) environment: Environment,
     pub(crate) scopes: ScopeSet,
     pub(crate) expiry: Expiry,
+    pub(crate) metadata: Metadata,
     /// Only if the store never had a key.
     pub(crate) only_first: bool,
+    /// A digest of what is asked for, if the request can be recognised when it comes again.
+    pub(crate) request: Option<[u8; 32]>,
 }
 
 /// When a new key's life ends.
@@ -71,6 +77,38 @@ pub struct KeyPatch {
     pub name: Option<KeyName>,
     /// Whether it may be used.
     pub enabled: Option<bool>,
+    /// What it grants, all of it.
+    pub scopes: Option<ScopeSet>,
+    /// When its life ends.
+    pub expires_at: Option<End>,
+    /// What the application keeps beside it, all of it.
+    pub metadata: Option<Metadata>,
+}
+
+/// The end of a life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It has none.
+    Never,
+    /// At this moment, which must lie ahead.
+    At(Timestamp),
+}
+
+/// What the application lets keys do to themselves.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct SelfService {
+    /// Get another secret, or a longer life.
+    pub(crate) renewal: bool,
+}
+
+/// A request for a rotation.
+#[derive(Clone, Debug)]
+pub(crate) struct Rotation {
+    pub(crate) digest: KeyDigest,
+    pub(crate) hint: KeyHint,
+    /// How long the old secret goes on working.
+    pub(crate) grace: Duration,
+    pub(crate) self_service: SelfService,
 }
 
 impl Caller {
@@ -89,7 +127,11 @@ impl Caller {
             Self::Key(principal) => Some(principal.digest()),
             _ => None,
         };
-        Subjects { caller, target }
+        Subjects {
+            caller,
+            target,
+            replay: None,
+        }
     }
 
     /// What this caller holds by its own row, provided that it is alive.
@@ -149,6 +191,10 @@ impl Power<'_> {
         row.record.scopes.covers(scopes) && row.record.environment == *environment && !outlives
     }
 
+    fn covers_key(self, key: &KeyRecord) -> bool {
+        self.covers(&key.scopes, &key.environment, key.expires_at)
+    }
+
     /// Whether the caller sees the keys of this owner at all.
     fn reaches(self, owner: &Owner) -> bool {
         match self {
@@ -172,15 +218,22 @@ pub(crate) fn create(caller: &Caller, draft: &Draft, rows: &Rows) -> Result<Deci
     if draft.only_first && rows.ever_had_a_key {
         return Err(Refusal::NotTheFirst);
     }
+    if let (Some(replay), Some(request)) = (&rows.replay, draft.request) {
+        if replay.request != request {
+            return Err(Refusal::ReplayDiffers);
+        }
+        // Its key may have been deleted by hand since; then this makes another.
+        if rows.target.is_some() {
+            return replace_lost_secret(power, draft, rows);
+        }
+    }
     let expires_at = match (draft.expiry, power) {
         (Expiry::AsCaller, Power::OfKey(row)) => row.expires_at(),
         (Expiry::AsCaller, Power::Unlimited) | (Expiry::Never, _) => None,
         (Expiry::At(end), _) => Some(end),
         (Expiry::In(after), _) => Some(rows.now.checked_add(after).ok_or(Refusal::ExpiryTooFar)?),
     };
-    if expires_at.is_some_and(|end| end <= rows.now) {
-        return Err(Refusal::ExpiryInThePast);
-    }
+    lies_ahead(expires_at, rows)?;
     if !power.reaches(&draft.owner) || !power.covers(&draft.scopes, &draft.environment, expires_at)
     {
         return Err(Refusal::ExceedsCaller);
@@ -197,41 +250,188 @@ pub(crate) fn create(caller: &Caller, draft: &Draft, rows: &Rows) -> Result<Deci
         created_by: caller.provenance(),
         expires_at,
         revoked: None,
+        metadata: draft.metadata.clone(),
+        last_used_at: None,
+        previous: None,
     };
+    let replay = draft.request.map(|request| Replay {
+        request,
+        made: record.id.clone(),
+        expires_at: rows.now.checked_add(REPLAY_KEPT).unwrap_or(Timestamp::MAX),
+    });
     Ok(Decision::Insert {
+        record,
+        digest: draft.digest,
+        replay,
+    })
+}
+
+/// The same request again: its answer was lost, and with it the secret. The key stays, and gets
+/// another secret, if all that held when it was made still holds.
+fn replace_lost_secret(power: Power<'_>, draft: &Draft, rows: &Rows) -> Result<Decision, Refusal> {
+    let made = power.target(rows)?;
+    if !power.covers_key(made) {
+        return Err(Refusal::ExceedsCaller);
+    }
+    changeable(made, rows)?;
+    let mut record = made.clone();
+    record.hint = draft.hint.clone();
+    record.previous = None;
+    Ok(Decision::Rotate {
         record,
         digest: draft.digest,
     })
 }
 
-pub(crate) fn update(caller: &Caller, patch: &KeyPatch, rows: &Rows) -> Result<Decision, Refusal> {
+pub(crate) fn update(
+    caller: &Caller,
+    patch: &KeyPatch,
+    self_service: SelfService,
+    rows: &Rows,
+) -> Result<Decision, Refusal> {
     let power = caller.power(rows)?;
     power.needs(&Scope::keys_write())?;
+    if let Some(End::At(end)) = patch.expires_at {
+        lies_ahead(Some(end), rows)?;
+    }
     let before = power.target(rows)?;
-    let mut after = before.clone();
-    if let Some(name) = &patch.name {
-        after.name = name.clone();
-    }
-    if let Some(enabled) = patch.enabled {
-        after.enabled = enabled;
-    }
+    let after = patched(before, patch);
     // Taking away is allowed to whoever may write; giving back, and everything else, only to
     // whoever holds all that the key holds, before and after.
-    let only_takes_away = patch.name.is_none() && patch.enabled != Some(true);
-    let covers = |key: &KeyRecord| power.covers(&key.scopes, &key.environment, key.expires_at);
-    let holds_enough = covers(before) && covers(&after);
-    if !only_takes_away && !holds_enough {
-        return Err(Refusal::ExceedsCaller);
+    let only_disables = KeyPatch {
+        enabled: patch.enabled.filter(|enabled| !enabled),
+        ..KeyPatch::default()
+    };
+    if *patch != only_disables {
+        let extends = match (before.expires_at, after.expires_at) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(before), Some(after)) => after > before,
+        };
+        let extends_itself = extends && power.is(before);
+        if extends_itself && !self_service.renewal {
+            return Err(Refusal::OnOneself);
+        }
+        // A key that may extend itself holds, in that one respect, more than it has.
+        let lifespan = if extends_itself {
+            before.expires_at
+        } else {
+            after.expires_at
+        };
+        let holds_after = power.covers(&after.scopes, &after.environment, lifespan);
+        if !power.covers_key(before) || !holds_after {
+            return Err(Refusal::ExceedsCaller);
+        }
     }
-    match before.status(rows.now) {
-        Status::Revoked => return Err(Refusal::KeyRevoked),
-        Status::Expired => return Err(Refusal::KeyExpired),
-        Status::Disabled | Status::Active => {}
-    }
+    changeable(before, rows)?;
     if after == *before {
         return Ok(Decision::Keep);
     }
     Ok(Decision::Update(after))
+}
+
+fn patched(before: &KeyRecord, patch: &KeyPatch) -> KeyRecord {
+    let KeyPatch {
+        name,
+        enabled,
+        scopes,
+        expires_at,
+        metadata,
+    } = patch.clone();
+    let mut after = before.clone();
+    after.name = name.unwrap_or(after.name);
+    after.enabled = enabled.unwrap_or(after.enabled);
+    after.scopes = scopes.unwrap_or(after.scopes);
+    after.metadata = metadata.unwrap_or(after.metadata);
+    after.expires_at = match expires_at {
+        None => after.expires_at,
+        Some(End::Never) => None,
+        Some(End::At(end)) => Some(end),
+    };
+    after
+}
+
+pub(crate) fn rotate(
+    caller: &Caller,
+    rotation: &Rotation,
+    rows: &Rows,
+) -> Result<Decision, Refusal> {
+    let power = caller.power(rows)?;
+    power.needs(&Scope::keys_write())?;
+    let before = power.target(rows)?;
+    if power.is(before) && !rotation.self_service.renewal {
+        return Err(Refusal::OnOneself);
+    }
+    if !power.covers_key(before) {
+        return Err(Refusal::ExceedsCaller);
+    }
+    changeable(before, rows)?;
+    let mut record = before.clone();
+    record.hint = rotation.hint.clone();
+    record.previous = previous(before, rotation.grace, rows);
+    Ok(Decision::Rotate {
+        record,
+        digest: rotation.digest,
+    })
+}
+
+/// What becomes of the secret that a rotation replaces.
+fn previous(before: &KeyRecord, grace: Duration, rows: &Rows) -> Option<Previous> {
+    if grace.is_zero() {
+        return None;
+    }
+    let end = rows.now.checked_add(grace).unwrap_or(Timestamp::MAX);
+    Some(Previous {
+        hint: before.hint.clone(),
+        // Never later than the key.
+        expires_at: before.expires_at.map_or(end, |key| key.min(end)),
+        last_used_at: None,
+    })
+}
+
+pub(crate) fn end_previous(caller: &Caller, rows: &Rows) -> Result<Decision, Refusal> {
+    let power = caller.power(rows)?;
+    power.needs(&Scope::keys_write())?;
+    let before = power.target(rows)?;
+    if before.previous.is_none() {
+        return Ok(Decision::Keep);
+    }
+    let mut record = before.clone();
+    record.previous = None;
+    Ok(Decision::EndPrevious(record))
+}
+
+pub(crate) fn revoke_all(
+    caller: &Caller,
+    whose: &Whose,
+    reason: &str,
+    rows: &Rows,
+) -> Result<Decision, Refusal> {
+    caller.power(rows)?.needs(&Scope::keys_admin())?;
+    Ok(Decision::RevokeAll {
+        whose: whose.clone(),
+        revocation: Revocation {
+            at: rows.now,
+            by: caller.provenance(),
+            reason: Some(reason.to_owned()),
+        },
+    })
+}
+
+fn lies_ahead(end: Option<Timestamp>, rows: &Rows) -> Result<(), Refusal> {
+    if end.is_some_and(|end| end <= rows.now) {
+        return Err(Refusal::ExpiryInThePast);
+    }
+    Ok(())
+}
+
+/// A dead key stays as it is.
+fn changeable(key: &KeyRecord, rows: &Rows) -> Result<(), Refusal> {
+    match key.status(rows.now) {
+        Status::Revoked => Err(Refusal::KeyRevoked),
+        Status::Expired => Err(Refusal::KeyExpired),
+        Status::Disabled | Status::Active => Ok(()),
+    }
 }
 
 pub(crate) fn revoke(

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, Notify, watch};
 
+use super::authority::SelfService;
 use super::epoch::{CacheSizes, Timeline};
 use super::flight::Flights;
 use super::{Inner, Keyring, budget, cooldown, sync};
@@ -22,6 +23,7 @@ pub struct Builder {
     prefix: Option<String>,
     environments: Vec<String>,
     scopes: Option<Vec<String>>,
+    self_renewal: bool,
     max_staleness: Duration,
     poll_interval: Option<Duration>,
     lookup_deadline: Option<Duration>,
@@ -94,6 +96,7 @@ impl Builder {
             prefix: None,
             environments: vec!["live".to_owned()],
             scopes: None,
+            self_renewal: false,
             max_staleness: Duration::from_secs(5),
             poll_interval: None,
             lookup_deadline: None,
@@ -123,6 +126,13 @@ impl Builder {
     /// granted all the same if they reach a declared scope. By default every scope exists.
     pub fn scopes(mut self, scopes: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         self.scopes = Some(owned(scopes));
+        self
+    }
+
+    /// Lets a key with `keys:write` rotate itself and extend its own life. Off by default: a leaked
+    /// key could then shut its holder out and live for ever.
+    pub fn self_renewal(mut self) -> Self {
+        self.self_renewal = true;
         self
     }
 
@@ -193,6 +203,9 @@ impl Builder {
             clock: self.clock,
             format,
             catalogue,
+            self_service: SelfService {
+                renewal: self.self_renewal,
+            },
             timeline: Timeline::new(CacheSizes {
                 positive: self.known_keys,
                 negative: self.unknown_keys,

@@ -19,6 +19,8 @@ mod flight;
 mod freshness;
 mod health;
 mod manage;
+mod new_key;
+mod on_behalf;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -37,12 +39,16 @@ use crate::store::{KeyStore, StoreError};
 
 #[cfg(feature = "admin")]
 pub(crate) use authority::Caller;
-pub use authority::{Expiry, KeyPatch};
+pub use authority::{End, Expiry, KeyPatch};
 pub use authorize::{Dead, Unavailable};
 pub(crate) use authorize::{Denial, Judged, Miss};
 pub use builder::{BuildError, Builder};
 pub use health::Health;
-pub use manage::{Created, InvalidNewKey, NewKey};
+#[cfg(feature = "admin")]
+pub(crate) use manage::LONGEST_GRACE;
+pub use new_key::{Created, InvalidNewKey, NewKey};
+#[cfg(feature = "admin")]
+pub(crate) use on_behalf::{Making, Recognisable};
 pub use writes::WriteError;
 
 /// The keys of a service: one handle that verifies, creates, lists, changes and revokes.
@@ -75,6 +81,7 @@ pub(crate) struct Inner {
     clock: Arc<dyn Clock>,
     format: KeyFormat,
     catalogue: Option<Catalogue>,
+    self_service: authority::SelfService,
     timeline: epoch::Timeline,
     flights: flight::Flights,
     cooldown: cooldown::Cooldown,

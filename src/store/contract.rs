@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::error::StoreError;
-use super::record::{FoundKey, KeyRecord, Owner};
-use crate::key::{KeyDigest, KeyId};
+use super::record::{FoundKey, KeyRecord, Owner, Provenance, Revocation, Status};
+use crate::key::{Environment, KeyDigest, KeyId};
 use crate::timestamp::Timestamp;
 
 /// A place where keys live.
@@ -62,6 +62,14 @@ pub trait KeyStore: fmt::Debug + Send + Sync + 'static {
     /// `decide` may be called again when the store has to start over; what counts is its last
     /// answer. It is pure and quick.
     async fn transact(&self, subjects: Subjects, decide: Decide) -> Result<Transacted, StoreError>;
+
+    /// Writes down when secrets were last used, and when their keys were. Touches nothing else, makes
+    /// no revision, skips what is revoked or gone, and never moves a time back.
+    async fn touch(&self, uses: &[Use]) -> Result<(), StoreError>;
+
+    /// The name of the algorithm by which this store's digests are made. A store that never had a
+    /// key takes `name`; one that had keeps its own, and answers with that.
+    async fn digest_algorithm(&self, name: &str) -> Result<String, StoreError>;
 
     /// A secret of the store's own, made when the store was, shared by all its replicas: it seals
     /// the cursors of lists.
@@ -171,6 +179,37 @@ pub struct ListQuery {
     pub after: Option<(Timestamp, KeyId)>,
     /// At most so many.
     pub limit: u32,
+    /// Of this status only, by the store's clock.
+    pub status: Option<Status>,
+    /// Of this environment only.
+    pub environment: Option<Environment>,
+    /// Only keys whose end comes before this moment. A key without an end has none.
+    pub expires_before: Option<Timestamp>,
+}
+
+/// A use of a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Use {
+    /// Which secret.
+    pub digest: KeyDigest,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Which request this is, so that it can be recognised when it comes again: a digest of its
+/// caller, endpoint and `Idempotency-Key`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ReplayKey(pub [u8; 32]);
+
+/// What is remembered of a request that made a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replay {
+    /// A digest of what it asked for.
+    pub request: [u8; 32],
+    /// Which key it made.
+    pub made: KeyId,
+    /// From this moment on it is forgotten.
+    pub expires_at: Timestamp,
 }
 
 /// The rows a decision is about.
@@ -180,6 +219,9 @@ pub struct Subjects {
     pub caller: Option<KeyDigest>,
     /// The key it is about, unless it is about a new one.
     pub target: Option<KeyId>,
+    /// The request, if it may come again. When it has come before, the key that it made is the
+    /// target.
+    pub replay: Option<ReplayKey>,
 }
 
 /// What a decision sees: rows as they are inside the transaction.
@@ -189,8 +231,10 @@ pub struct Rows {
     pub now: Timestamp,
     /// The caller's own row, if [`Subjects::caller`] was given and exists.
     pub caller: Option<FoundKey>,
-    /// The row of [`Subjects::target`], if that was given and exists.
+    /// The row of [`Subjects::target`], or of the key that [`Rows::replay`] made, if there is one.
     pub target: Option<KeyRecord>,
+    /// What is remembered of [`Subjects::replay`], unless it is past its end.
+    pub replay: Option<Replay>,
     /// Whether a key has ever been in this store, also one deleted by hand since.
     pub ever_had_a_key: bool,
 }
@@ -207,14 +251,44 @@ pub enum Decision {
         record: KeyRecord,
         /// Its secret's digest.
         digest: KeyDigest,
+        /// Remember the request by [`Subjects::replay`].
+        replay: Option<Replay>,
     },
-    /// Write this over the target's row. `id`, `created_at`, `created_by`, `environment` and
-    /// `hint` are those of the target.
+    /// Write this over the target's row. `id`, `created_at`, `created_by`, `environment`, `hint`,
+    /// `last_used_at` and `previous` are those of the target.
     Update(KeyRecord),
+    /// Give the target another secret. A secret still in its grace dies; the current one becomes
+    /// the previous if the record has one, with its end, and dies if it has none.
+    Rotate {
+        /// The target's row, with the new hint and the previous secret.
+        record: KeyRecord,
+        /// The new secret's digest.
+        digest: KeyDigest,
+    },
+    /// The target's previous secret dies. The record is the target's without it.
+    EndPrevious(KeyRecord),
+    /// Revoke every key of these that is not revoked yet.
+    RevokeAll {
+        /// Which keys.
+        whose: Whose,
+        /// When, by whom and why.
+        revocation: Revocation,
+    },
     /// Nothing: the target is already as it should be.
     Keep,
     /// Nothing: the caller may not, or the target does not allow it.
     Refuse(Refusal),
+}
+
+/// The keys of an emergency stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Every key.
+    All,
+    /// Those of this owner.
+    Owner(Owner),
+    /// Those made by this one, by keys that it made, and so on.
+    CreatedBy(Provenance),
 }
 
 /// Why a write was refused by its decision.
@@ -239,6 +313,12 @@ pub enum Refusal {
     /// The key has expired.
     #[error("the key has expired")]
     KeyExpired,
+    /// The caller is not allowed to do this to itself.
+    #[error("a key may not do this to itself")]
+    OnOneself,
+    /// The same `Idempotency-Key` came with another request.
+    #[error("the idempotency key was used for another request")]
+    ReplayDiffers,
     /// The store has, or had, a key.
     #[error("the store is not new")]
     NotTheFirst,
@@ -282,6 +362,14 @@ pub enum Outcome {
         touched: Vec<Touched>,
         /// The target's row.
         record: KeyRecord,
+    },
+    /// An emergency stop committed.
+    RevokedAll {
+        /// What it put out of date: the secrets of all these keys, also of those that were revoked
+        /// already (see [`Outcome::Kept`]). Where they are many, `Anywhere` says it as well.
+        touched: Vec<Touched>,
+        /// How many keys it revoked.
+        revoked: u64,
     },
     /// The decision was to refuse.
     Refused(Refusal),
@@ -330,6 +418,14 @@ impl<S: KeyStore + ?Sized> KeyStore for Arc<S> {
 
     async fn transact(&self, subjects: Subjects, decide: Decide) -> Result<Transacted, StoreError> {
         (**self).transact(subjects, decide).await
+    }
+
+    async fn touch(&self, uses: &[Use]) -> Result<(), StoreError> {
+        (**self).touch(uses).await
+    }
+
+    async fn digest_algorithm(&self, name: &str) -> Result<String, StoreError> {
+        (**self).digest_algorithm(name).await
     }
 
     async fn cursor_key(&self) -> Result<[u8; 32], StoreError> {

@@ -7,10 +7,12 @@ pub mod record;
 
 pub use contract::{
     Change, Decide, Decision, Falsifies, KeyStore, ListQuery, LookUp, Nudges, Outcome, Position,
-    Read, Refusal, Rows, StoreId, Subjects, SyncReport, Touched, Transacted, Where,
+    Read, Refusal, Replay, ReplayKey, Rows, StoreId, Subjects, SyncReport, Touched, Transacted,
+    Use, Where, Whose,
 };
 pub use error::{StoreError, StoreErrorKind};
 pub use memory::MemoryStore;
 pub use record::{
-    FoundKey, InvalidText, KeyName, KeyRecord, Owner, Provenance, Revocation, Status,
+    FoundKey, InvalidMetadata, InvalidText, KeyName, KeyRecord, Metadata, Owner, Previous,
+    Provenance, Revocation, Status,
 };

@@ -33,6 +33,24 @@ pub struct KeyRecord {
     pub expires_at: Option<Timestamp>,
     /// Present once it is revoked, and for ever after.
     pub revoked: Option<Revocation>,
+    /// What the application keeps beside it. Nothing here looks into it.
+    pub metadata: Metadata,
+    /// When it was last used, by the clock of the replica that saw it: late by up to the debounce
+    /// interval, and lost where a process was killed. A statistic, never a basis for a decision.
+    pub last_used_at: Option<Timestamp>,
+    /// The secret before the last rotation, while it is still in its grace.
+    pub previous: Option<Previous>,
+}
+
+/// A secret in its grace: after a rotation it opens the key for a while beside the new one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Previous {
+    /// Its beginning.
+    pub hint: KeyHint,
+    /// From this moment on it is dead.
+    pub expires_at: Timestamp,
+    /// When it was last used. See [`KeyRecord::last_used_at`].
+    pub last_used_at: Option<Timestamp>,
 }
 
 impl KeyRecord {
@@ -193,6 +211,71 @@ impl KeyName {
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// A JSON object that the application keeps beside a key: at most 4 KiB as compact text.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Metadata(Arc<str>);
+
+/// Why a text cannot be metadata.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidMetadata {
+    /// Not JSON.
+    #[error("metadata must be JSON")]
+    NotJson(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// JSON, and not an object.
+    #[error("metadata must be a JSON object")]
+    NotAnObject,
+    /// Too long.
+    #[error(
+        "metadata must have at most {} bytes as compact JSON, and has {length}",
+        Metadata::MAX
+    )]
+    TooLong {
+        /// How many bytes it has.
+        length: usize,
+    },
+}
+
+impl Metadata {
+    /// The most bytes, as compact JSON.
+    pub const MAX: usize = 4_096;
+
+    /// Checks, and takes out what is not needed. Of a field that is there twice the last counts.
+    ///
+    /// ```
+    /// use portcullis::store::Metadata;
+    ///
+    /// let metadata = Metadata::parse(r#"{ "team": "billing" }"#)?;
+    /// assert_eq!(metadata.as_str(), r#"{"team":"billing"}"#);
+    /// # Ok::<(), portcullis::store::InvalidMetadata>(())
+    /// ```
+    pub fn parse(text: &str) -> Result<Self, InvalidMetadata> {
+        let value: serde_json::Value = serde_json::from_str(text)
+            .map_err(|error| InvalidMetadata::NotJson(Box::new(error)))?;
+        if !value.is_object() {
+            return Err(InvalidMetadata::NotAnObject);
+        }
+        let compact = value.to_string();
+        if compact.len() > Self::MAX {
+            return Err(InvalidMetadata::TooLong {
+                length: compact.len(),
+            });
+        }
+        Ok(Self(compact.into()))
+    }
+
+    /// The object, as compact JSON.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for Metadata {
+    fn default() -> Self {
+        Self("{}".into())
     }
 }
 

@@ -18,8 +18,11 @@ pub struct Faults {
     pub syncs: Switch,
     /// [`transact`](crate::store::KeyStore::transact).
     pub writes: Switch,
+    /// [`touch`](crate::store::KeyStore::touch).
+    pub touches: Switch,
     /// Everything else that is read: [`get`](crate::store::KeyStore::get),
-    /// [`list`](crate::store::KeyStore::list), [`cursor_key`](crate::store::KeyStore::cursor_key).
+    /// [`list`](crate::store::KeyStore::list), [`cursor_key`](crate::store::KeyStore::cursor_key),
+    /// [`digest_algorithm`](crate::store::KeyStore::digest_algorithm).
     pub reads: Switch,
     nudges_lost: Arc<AtomicBool>,
     replica: Arc<AtomicBool>,
@@ -55,7 +58,16 @@ impl Faults {
     }
 
     fn each(&self, switch: fn(&Switch)) {
-        for operation in [&self.look_ups, &self.syncs, &self.writes, &self.reads] {
+        let Self {
+            look_ups,
+            syncs,
+            writes,
+            touches,
+            reads,
+            nudges_lost: _,
+            replica: _,
+        } = self;
+        for operation in [look_ups, syncs, writes, touches, reads] {
             switch(operation);
         }
     }

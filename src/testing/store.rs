@@ -9,7 +9,7 @@ use super::faults::{Fault, Faults};
 use crate::key::{KeyDigest, KeyId};
 use crate::store::{
     Decide, KeyRecord, KeyStore, ListQuery, LookUp, Nudges, Position, Read, StoreError,
-    StoreErrorKind, Subjects, SyncReport, Transacted,
+    StoreErrorKind, Subjects, SyncReport, Transacted, Use,
 };
 
 /// Wraps a store and lets its operations fail, hang, panic or stop half-way, one by one, while it
@@ -130,6 +130,22 @@ impl<S: KeyStore> KeyStore for FaultStore<S> {
         let work = self.inner.transact(subjects, decide);
         switch
             .meet(switch.called(), StoreErrorKind::OutcomeUnknown, work)
+            .await
+    }
+
+    async fn touch(&self, uses: &[Use]) -> Result<(), StoreError> {
+        let switch = &self.faults.touches;
+        let work = self.inner.touch(uses);
+        switch
+            .meet(switch.called(), StoreErrorKind::Unavailable, work)
+            .await
+    }
+
+    async fn digest_algorithm(&self, name: &str) -> Result<String, StoreError> {
+        let switch = &self.faults.reads;
+        let work = self.inner.digest_algorithm(name);
+        switch
+            .meet(switch.called(), StoreErrorKind::Unavailable, work)
             .await
     }
 

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::key::{Environment, KeyDigest, KeyId};
-use crate::keyring::authority::{self, Caller, Draft, Expiry, KeyPatch};
+use crate::keyring::authority::{self, Caller, Draft, Expiry, KeyPatch, SelfService};
 use crate::principal::{Known, Principal};
 use crate::scope::ScopeSet;
 use crate::store::{
-    Decision, FoundKey, KeyName, KeyRecord, Owner, Provenance, Refusal, Revocation, Rows,
+    Decision, FoundKey, KeyName, KeyRecord, Metadata, Owner, Provenance, Refusal, Revocation, Rows,
 };
 use crate::timestamp::Timestamp;
 
@@ -48,6 +48,9 @@ fn record(id: &str, grants: &[&str]) -> KeyRecord {
         created_by: Provenance::System,
         expires_at: None,
         revoked: None,
+        metadata: Metadata::default(),
+        last_used_at: None,
+        previous: None,
     }
 }
 
@@ -85,7 +88,9 @@ impl Scene {
                 environment: environment("live"),
                 scopes: scopes(&["a:x"]),
                 expiry: Expiry::AsCaller,
+                metadata: Metadata::default(),
                 only_first: false,
+                request: None,
             },
             ever_had_a_key: true,
         }
@@ -105,6 +110,7 @@ impl Scene {
             caller: self.caller.clone(),
             target: self.target.clone(),
             ever_had_a_key: self.ever_had_a_key,
+            replay: None,
         }
     }
 }
@@ -303,7 +309,7 @@ fn creating() {
         setting(&mut scene);
         let result = authority::create(&key(), &scene.draft, &scene.rows());
         let result = result.map(|decision| match decision {
-            Decision::Insert { record, digest } => {
+            Decision::Insert { record, digest, .. } => {
                 assert_eq!(digest, scene.draft.digest, "{name}");
                 assert_eq!(record.created_at, at(0), "{name}");
                 assert_eq!(record.created_by, Provenance::Key(id(CALLER)), "{name}");
@@ -339,6 +345,7 @@ fn patch(name: Option<&str>, enabled: Option<bool>) -> KeyPatch {
     KeyPatch {
         name: name.map(|name| KeyName::parse(name).unwrap()),
         enabled,
+        ..KeyPatch::default()
     }
 }
 
@@ -496,7 +503,7 @@ fn changing() {
         let mut scene = Scene::new();
         setting(&mut scene);
         let rows = scene.rows();
-        let result = authority::update(&key(), &patch, &rows)
+        let result = authority::update(&key(), &patch, SelfService::default(), &rows)
             .map(|decision| done(name, decision, rows.target.as_ref().unwrap()));
         assert_eq!(result, expected, "{name}");
     }
@@ -617,11 +624,19 @@ fn the_application_itself_may_do_everything() {
     let rows = scene.rows();
     let system = Caller::System;
     assert!(authority::create(&system, &scene.draft, &rows).is_ok());
-    assert!(authority::update(&system, &patch(Some("after"), None), &rows).is_ok());
+    assert!(
+        authority::update(
+            &system,
+            &patch(Some("after"), None),
+            SelfService::default(),
+            &rows
+        )
+        .is_ok()
+    );
     assert!(authority::revoke(&system, None, &rows).is_ok());
     scene.target().revoked = revoked();
     let rename = patch(Some("after"), None);
-    let result = authority::update(&system, &rename, &scene.rows());
+    let result = authority::update(&system, &rename, SelfService::default(), &scene.rows());
     assert_eq!(
         result.unwrap_err(),
         Refusal::KeyRevoked,

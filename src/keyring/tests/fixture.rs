@@ -12,7 +12,7 @@ use crate::keyring::{
 use crate::principal::Principal;
 use crate::store::{
     Decide, KeyName, KeyRecord, KeyStore, ListQuery, LookUp, MemoryStore, Nudges, Position, Read,
-    StoreError, Subjects, SyncReport, Transacted,
+    StoreError, Subjects, SyncReport, Transacted, Use,
 };
 use crate::testing::{FakeClock, FaultStore, Faults};
 
@@ -141,8 +141,8 @@ impl Replica {
 
     pub(super) async fn enable(&self, id: &KeyId, enabled: bool) {
         let patch = KeyPatch {
-            name: None,
             enabled: Some(enabled),
+            ..KeyPatch::default()
         };
         self.keyring.update(id, patch).await.unwrap();
     }
@@ -150,7 +150,7 @@ impl Replica {
     pub(super) async fn rename(&self, id: &KeyId, name: &str) {
         let patch = KeyPatch {
             name: Some(KeyName::parse(name).unwrap()),
-            enabled: None,
+            ..KeyPatch::default()
         };
         self.keyring.update(id, patch).await.unwrap();
     }
@@ -213,6 +213,14 @@ impl KeyStore for Rerouted {
 
     async fn transact(&self, subjects: Subjects, decide: Decide) -> Result<Transacted, StoreError> {
         self.now().transact(subjects, decide).await
+    }
+
+    async fn touch(&self, uses: &[Use]) -> Result<(), StoreError> {
+        self.now().touch(uses).await
+    }
+
+    async fn digest_algorithm(&self, name: &str) -> Result<String, StoreError> {
+        self.now().digest_algorithm(name).await
     }
 
     async fn cursor_key(&self) -> Result<[u8; 32], StoreError> {

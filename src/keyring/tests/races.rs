@@ -6,7 +6,7 @@ use super::fixture::{Answer, DISABLED, REVOKED, Replica, UNKNOWN, allowed, soon}
 use crate::key::{GeneratedKey, KeyId};
 use crate::keyring::authority::{self, Caller, Draft, Expiry};
 use crate::scope::ScopeSet;
-use crate::store::{KeyName, Owner, Subjects};
+use crate::store::{KeyName, Metadata, Owner, Subjects};
 
 #[derive(Clone, Copy, Debug)]
 enum Change {
@@ -232,7 +232,9 @@ async fn insert(replica: &Replica, key: GeneratedKey) {
         environment: replica.keyring.format().default_environment().clone(),
         scopes: ScopeSet::empty(),
         expiry: Expiry::Never,
+        metadata: Metadata::default(),
         only_first: false,
+        request: None,
     };
     let decide = move |rows: &_| authority::create(&Caller::System, &draft, rows);
     let write = replica.keyring.inner.write(Subjects::default(), decide);

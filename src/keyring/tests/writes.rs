@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::fixture::{REVOKED, Replica, allowed, soon, until};
 use crate::keyring::authority::Caller;
+use crate::keyring::on_behalf::Making;
 use crate::keyring::{NewKey, WriteError};
 use crate::store::{MemoryStore, Refusal, StoreErrorKind};
 
@@ -164,7 +165,7 @@ async fn a_caller_found_dead_by_a_write_is_dead_to_the_gate_too() {
     let caller = Caller::Key(here.principal(secret).await);
     there.revoke(&created.key.id).await;
     let new = NewKey::named("key").unwrap();
-    let result = here.keyring.create_as(caller, new, false).await;
+    let result = here.keyring.create_as(caller, new, Making::default()).await;
     assert!(
         matches!(result, Err(WriteError::Refused(Refusal::CallerDead))),
         "{result:?}"

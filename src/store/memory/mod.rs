@@ -1,24 +1,23 @@
 //! The store in memory: for tests, examples, and services whose keys may go with the process.
 
-use std::collections::BTreeMap;
+mod state;
+
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use tokio::sync::watch;
 
+use self::state::{State, position};
 use super::contract::{
-    Change, Decide, Decision, KeyStore, ListQuery, LookUp, Nudges, Outcome, Position, Read, Rows,
-    StoreId, Subjects, SyncReport, Touched, Transacted,
+    Change, Decide, Decision, KeyStore, ListQuery, LookUp, Nudges, Outcome, Position, Read,
+    StoreId, Subjects, SyncReport, Touched, Transacted, Use,
 };
-use super::error::{StoreError, StoreErrorKind};
-use super::record::{FoundKey, KeyRecord};
+use super::error::StoreError;
+use super::record::KeyRecord;
 use crate::clock::{Clock, SystemClock};
 use crate::key::{KeyDigest, KeyId};
 use crate::timestamp::Timestamp;
-
-/// How many revisions' change rows are kept. A keyring that is further behind starts afresh.
-const REVISIONS_KEPT: u64 = 10_000;
 
 /// Keys in memory. Clones share them, so that several keyrings can stand for several replicas.
 ///
@@ -41,23 +40,6 @@ struct Shared {
     state: Mutex<State>,
     /// Carries the newest revision, as a nudge to other keyrings on the same store.
     revision: watch::Sender<u64>,
-}
-
-#[cfg_attr(test, derive(Clone))]
-struct State {
-    position: Position,
-    cursor_key: [u8; 32],
-    ever_had_a_key: bool,
-    keys: BTreeMap<KeyId, Stored>,
-    secrets: BTreeMap<KeyDigest, KeyId>,
-    /// By revision. Each revision has at least one row, so that its nonce can be found.
-    changes: BTreeMap<u64, (i64, Vec<Touched>)>,
-}
-
-#[cfg_attr(test, derive(Clone))]
-struct Stored {
-    record: KeyRecord,
-    digest: KeyDigest,
 }
 
 impl MemoryStore {
@@ -84,14 +66,7 @@ impl MemoryStore {
         Self {
             shared: Arc::new(Shared {
                 clock,
-                state: Mutex::new(State {
-                    position,
-                    cursor_key: random(),
-                    ever_had_a_key: false,
-                    keys: BTreeMap::new(),
-                    secrets: BTreeMap::new(),
-                    changes: BTreeMap::from([(0, (position.nonce, Vec::new()))]),
-                }),
+                state: Mutex::new(State::new(position, random())),
                 revision: watch::Sender::new(0),
             }),
         }
@@ -189,22 +164,11 @@ impl KeyStore for MemoryStore {
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Read<Vec<KeyRecord>>, StoreError> {
-        let position = |record: &KeyRecord| (record.created_at, record.id.clone());
-        let mut value: Vec<_> = self
-            .state()
-            .keys
-            .values()
-            .map(|stored| &stored.record)
-            .filter(|record| query.owner.as_ref().is_none_or(|o| *o == record.owner))
-            .filter(|record| query.after.as_ref().is_none_or(|a| position(record) < *a))
-            .cloned()
-            .collect();
+        let now = self.now();
+        let mut value: Vec<_> = self.state().list(query, now);
         value.sort_unstable_by_key(|record| std::cmp::Reverse(position(record)));
         value.truncate(usize::try_from(query.limit).unwrap_or(usize::MAX));
-        Ok(Read {
-            now: self.now(),
-            value,
-        })
+        Ok(Read { now, value })
     }
 
     async fn transact(
@@ -215,15 +179,32 @@ impl KeyStore for MemoryStore {
         // Drawn before anything is changed, since it is the one thing here that can panic.
         let nonce = i64::from_le_bytes(random());
         let mut state = self.state();
-        let rows = Rows {
-            now: self.now(),
-            caller: subjects.caller.and_then(|digest| state.found(&digest)),
-            target: subjects.target.as_ref().and_then(|id| state.record(id)),
-            ever_had_a_key: state.ever_had_a_key,
-        };
+        let rows = state.rows(&subjects, self.now());
         let outcome = match decide(&rows) {
-            Decision::Insert { record, digest } => state.insert(record, digest, nonce)?,
-            Decision::Update(record) => state.update(record, nonce)?,
+            Decision::Insert {
+                record,
+                digest,
+                replay,
+            } => {
+                let outcome = state.insert(record, digest, nonce)?;
+                state.remember(subjects.replay.zip(replay), rows.now);
+                outcome
+            }
+            Decision::Update(record) => {
+                let digest = state.target(&rows, &record.id)?.digest;
+                state.put(record, vec![Touched::changed(&digest)], nonce)?
+            }
+            Decision::Rotate { record, digest } => {
+                state.target(&rows, &record.id)?;
+                state.rotate(record, digest, nonce)?
+            }
+            Decision::EndPrevious(record) => {
+                state.target(&rows, &record.id)?;
+                state.end_previous(record, nonce)?
+            }
+            Decision::RevokeAll { whose, revocation } => {
+                state.revoke_all(&whose, &revocation, nonce)
+            }
             Decision::Keep => state.keep(rows.target)?,
             Decision::Refuse(refusal) => Outcome::Refused(refusal),
         };
@@ -244,6 +225,20 @@ impl KeyStore for MemoryStore {
         })
     }
 
+    async fn touch(&self, uses: &[Use]) -> Result<(), StoreError> {
+        let mut state = self.state();
+        uses.iter().for_each(|used| state.touch(used));
+        Ok(())
+    }
+
+    async fn digest_algorithm(&self, name: &str) -> Result<String, StoreError> {
+        let mut state = self.state();
+        if !state.ever_had_a_key || state.digest_algorithm.is_none() {
+            state.digest_algorithm = Some(name.to_owned());
+        }
+        Ok(state.digest_algorithm.clone().unwrap_or_default())
+    }
+
     async fn cursor_key(&self) -> Result<[u8; 32], StoreError> {
         Ok(self.state().cursor_key)
     }
@@ -260,76 +255,6 @@ impl Nudges for Revisions {
             std::future::pending::<()>().await;
         }
     }
-}
-
-impl State {
-    fn found(&self, digest: &KeyDigest) -> Option<FoundKey> {
-        Some(FoundKey {
-            record: self.record(self.secrets.get(digest)?)?,
-            secret_expires_at: None,
-        })
-    }
-
-    fn record(&self, id: &KeyId) -> Option<KeyRecord> {
-        Some(self.keys.get(id)?.record.clone())
-    }
-
-    fn insert(
-        &mut self,
-        record: KeyRecord,
-        digest: KeyDigest,
-        nonce: i64,
-    ) -> Result<Outcome, StoreError> {
-        if self.keys.contains_key(&record.id) || self.secrets.contains_key(&digest) {
-            let context = "adding a key whose id or digest is taken";
-            return Err(StoreError::new(StoreErrorKind::Conflict, context));
-        }
-        self.ever_had_a_key = true;
-        self.secrets.insert(digest, record.id.clone());
-        self.keys.insert(
-            record.id.clone(),
-            Stored {
-                record: record.clone(),
-                digest,
-            },
-        );
-        Ok(self.commit(record, Touched::added(&digest), nonce))
-    }
-
-    fn update(&mut self, record: KeyRecord, nonce: i64) -> Result<Outcome, StoreError> {
-        let stored = self.keys.get_mut(&record.id).ok_or_else(no_target)?;
-        stored.record = record.clone();
-        let touched = Touched::changed(&stored.digest);
-        Ok(self.commit(record, touched, nonce))
-    }
-
-    fn keep(&self, target: Option<KeyRecord>) -> Result<Outcome, StoreError> {
-        let record = target.ok_or_else(no_target)?;
-        let stored = self.keys.get(&record.id).ok_or_else(no_target)?;
-        let touched = vec![Touched::changed(&stored.digest)];
-        Ok(Outcome::Kept { touched, record })
-    }
-
-    fn commit(&mut self, record: KeyRecord, touched: Touched, nonce: i64) -> Outcome {
-        self.position.revision += 1;
-        self.position.nonce = nonce;
-        let revision = self.position.revision;
-        self.changes.insert(revision, (nonce, vec![touched]));
-        self.changes = self
-            .changes
-            .split_off(&revision.saturating_sub(REVISIONS_KEPT));
-        Outcome::Committed {
-            touched: vec![touched],
-            record,
-        }
-    }
-}
-
-fn no_target() -> StoreError {
-    StoreError::new(
-        StoreErrorKind::Corrupt,
-        "a decision kept or changed a key that is not there",
-    )
 }
 
 #[cfg(test)]

@@ -1,0 +1,180 @@
+//! Writes on behalf of a caller: what it takes to ask [`authority`], and what to make of its answer.
+
+use super::authority::{self, Caller, Draft, KeyPatch, Rotation, SelfService};
+use super::new_key::{Created, NewKey};
+use super::{Keyring, WriteError};
+use crate::key::{Environment, GenerateError, GeneratedKey, KeyId};
+use crate::scope::{Grant, ScopeSet};
+use crate::store::{KeyRecord, Outcome, Owner, Read, ReplayKey, Transacted, Whose};
+
+/// A request that can be recognised when it comes again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Recognisable {
+    /// By its caller, endpoint and `Idempotency-Key`.
+    pub(crate) by: ReplayKey,
+    /// A digest of what it asks for.
+    pub(crate) request: [u8; 32],
+}
+
+/// How a key is made.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Making {
+    /// Only if the store never had a key.
+    pub(crate) only_first: bool,
+    pub(crate) recognisable: Option<Recognisable>,
+}
+
+impl Keyring {
+    pub(crate) async fn create_as(
+        &self,
+        caller: Caller,
+        new: NewKey,
+        making: Making,
+    ) -> Result<Created, WriteError> {
+        if let Some(grant) = self.undeclared(&new.scopes) {
+            return Err(WriteError::UnknownScope(grant.to_string()));
+        }
+        let (own, first) = match &caller {
+            Caller::Key(principal) => (
+                principal.owner_value().clone(),
+                principal.environment().clone(),
+            ),
+            _ => (
+                Owner::admin(),
+                self.inner.format.default_environment().clone(),
+            ),
+        };
+        let environment = new.environment.unwrap_or(first);
+        let key = self.generate(&environment)?;
+        let draft = Draft {
+            id: KeyId::generate().map_err(|error| WriteError::NoRandomness(error.into()))?,
+            digest: key.digest,
+            hint: key.hint,
+            name: new.name,
+            owner: new.owner.unwrap_or(own),
+            environment,
+            scopes: new.scopes,
+            expiry: new.expiry,
+            metadata: new.metadata,
+            only_first: making.only_first,
+            request: making.recognisable.map(|known| known.request),
+        };
+        let mut subjects = caller.subjects(None);
+        subjects.replay = making.recognisable.map(|known| known.by);
+        let decide = move |rows: &_| authority::create(&caller, &draft, rows);
+        let created = changed(self.inner.write(subjects, decide).await?)?;
+        Ok(Created {
+            key: created.value,
+            secret: key.plain,
+        })
+    }
+
+    pub(crate) async fn update_as(
+        &self,
+        caller: Caller,
+        id: &KeyId,
+        patch: KeyPatch,
+    ) -> Result<Read<KeyRecord>, WriteError> {
+        if let Some(grant) = patch.scopes.as_ref().and_then(|set| self.undeclared(set)) {
+            return Err(WriteError::UnknownScope(grant.to_string()));
+        }
+        let self_service = self.self_service();
+        let subjects = caller.subjects(Some(id.clone()));
+        let decide = move |rows: &_| authority::update(&caller, &patch, self_service, rows);
+        changed(self.inner.write(subjects, decide).await?)
+    }
+
+    /// `environment` is that of the key, which its caller has looked up: it never changes.
+    pub(crate) async fn rotate_as(
+        &self,
+        caller: Caller,
+        id: &KeyId,
+        environment: &Environment,
+        grace: std::time::Duration,
+    ) -> Result<(Read<KeyRecord>, crate::key::PlainKey), WriteError> {
+        let key = self.generate(environment)?;
+        let rotation = Rotation {
+            digest: key.digest,
+            hint: key.hint,
+            grace,
+            self_service: self.self_service(),
+        };
+        let subjects = caller.subjects(Some(id.clone()));
+        let decide = move |rows: &_| authority::rotate(&caller, &rotation, rows);
+        let rotated = changed(self.inner.write(subjects, decide).await?)?;
+        Ok((rotated, key.plain))
+    }
+
+    pub(crate) async fn end_previous_as(
+        &self,
+        caller: Caller,
+        id: &KeyId,
+    ) -> Result<Read<KeyRecord>, WriteError> {
+        let subjects = caller.subjects(Some(id.clone()));
+        let decide = move |rows: &_| authority::end_previous(&caller, rows);
+        changed(self.inner.write(subjects, decide).await?)
+    }
+
+    pub(crate) async fn revoke_as(
+        &self,
+        caller: Caller,
+        id: &KeyId,
+        reason: Option<String>,
+    ) -> Result<Read<KeyRecord>, WriteError> {
+        let subjects = caller.subjects(Some(id.clone()));
+        let decide = move |rows: &_| authority::revoke(&caller, reason.as_deref(), rows);
+        changed(self.inner.write(subjects, decide).await?)
+    }
+
+    pub(crate) async fn revoke_all_as(
+        &self,
+        caller: Caller,
+        whose: Whose,
+        reason: String,
+    ) -> Result<u64, WriteError> {
+        let subjects = caller.subjects(None);
+        let decide = move |rows: &_| authority::revoke_all(&caller, &whose, &reason, rows);
+        match self.inner.write(subjects, decide).await?.outcome {
+            Outcome::RevokedAll { revoked, .. } => Ok(revoked),
+            Outcome::Refused(refusal) => Err(WriteError::Refused(refusal)),
+            Outcome::Committed { .. } | Outcome::Kept { .. } => {
+                Err(WriteError::OutcomeUnknown(None))
+            }
+        }
+    }
+
+    fn generate(&self, environment: &Environment) -> Result<GeneratedKey, WriteError> {
+        self.inner
+            .format
+            .generate(environment)
+            .map_err(|error| match error {
+                GenerateError::UnknownEnvironment(environment) => {
+                    WriteError::UnknownEnvironment(environment.to_string())
+                }
+                GenerateError::Generator(error) => WriteError::NoRandomness(error),
+            })
+    }
+
+    fn self_service(&self) -> SelfService {
+        self.inner.self_service
+    }
+
+    /// The first of these that the application has not declared, if it declares any.
+    pub(crate) fn undeclared<'a>(&self, scopes: &'a ScopeSet) -> Option<&'a Grant> {
+        let catalogue = self.inner.catalogue.as_ref()?;
+        scopes.iter().find(|grant| !catalogue.permits(grant))
+    }
+}
+
+/// The key after a write that was not refused.
+fn changed(transacted: Transacted) -> Result<Read<KeyRecord>, WriteError> {
+    let now = transacted.now;
+    match transacted.outcome {
+        Outcome::Committed { record, .. } | Outcome::Kept { record, .. } => {
+            Ok(Read { now, value: record })
+        }
+        Outcome::Refused(refusal) => Err(WriteError::Refused(refusal)),
+        // Not what any decision here asks for: a store that answers so cannot be believed.
+        Outcome::RevokedAll { .. } => Err(WriteError::OutcomeUnknown(None)),
+    }
+}

@@ -1,0 +1,341 @@
+//! What a memory store holds, and what each decision does to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::key::{KeyDigest, KeyId};
+use crate::store::{
+    FoundKey, KeyRecord, ListQuery, Outcome, Position, Provenance, Replay, ReplayKey, Revocation,
+    Rows, StoreError, StoreErrorKind, Subjects, Touched, Use, Whose,
+};
+use crate::timestamp::Timestamp;
+
+/// How many revisions' change rows are kept. A keyring that is further behind starts afresh.
+const REVISIONS_KEPT: u64 = 10_000;
+
+#[cfg_attr(test, derive(Clone))]
+pub(super) struct State {
+    pub(super) position: Position,
+    pub(super) cursor_key: [u8; 32],
+    pub(super) ever_had_a_key: bool,
+    pub(super) digest_algorithm: Option<String>,
+    keys: BTreeMap<KeyId, Stored>,
+    secrets: BTreeMap<KeyDigest, Secret>,
+    replays: BTreeMap<[u8; 32], Replay>,
+    /// By revision. Each revision has at least one row, so that its nonce can be found.
+    pub(super) changes: BTreeMap<u64, (i64, Vec<Touched>)>,
+}
+
+#[cfg_attr(test, derive(Clone))]
+pub(super) struct Stored {
+    record: KeyRecord,
+    pub(super) digest: KeyDigest,
+    /// That of `record.previous`.
+    previous: Option<KeyDigest>,
+}
+
+#[cfg_attr(test, derive(Clone))]
+struct Secret {
+    key: KeyId,
+    expires_at: Option<Timestamp>,
+    last_used_at: Option<Timestamp>,
+}
+
+impl State {
+    pub(super) fn new(position: Position, cursor_key: [u8; 32]) -> Self {
+        Self {
+            position,
+            cursor_key,
+            ever_had_a_key: false,
+            digest_algorithm: None,
+            keys: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            replays: BTreeMap::new(),
+            changes: BTreeMap::from([(0, (position.nonce, Vec::new()))]),
+        }
+    }
+
+    pub(super) fn found(&self, digest: &KeyDigest) -> Option<FoundKey> {
+        let secret = self.secrets.get(digest)?;
+        Some(FoundKey {
+            record: self.record(&secret.key)?,
+            secret_expires_at: secret.expires_at,
+        })
+    }
+
+    pub(super) fn record(&self, id: &KeyId) -> Option<KeyRecord> {
+        Some(self.keys.get(id)?.record.clone())
+    }
+
+    pub(super) fn list(&self, query: &ListQuery, now: Timestamp) -> Vec<KeyRecord> {
+        let ListQuery {
+            owner,
+            after,
+            limit: _,
+            status,
+            environment,
+            expires_before,
+        } = query;
+        self.keys
+            .values()
+            .map(|stored| &stored.record)
+            .filter(|key| owner.as_ref().is_none_or(|owner| *owner == key.owner))
+            .filter(|key| after.as_ref().is_none_or(|after| position(key) < *after))
+            .filter(|key| status.is_none_or(|status| status == key.status(now)))
+            .filter(|key| {
+                environment
+                    .as_ref()
+                    .is_none_or(|env| *env == key.environment)
+            })
+            .filter(|key| {
+                expires_before.is_none_or(|moment| key.expires_at.is_some_and(|end| end < moment))
+            })
+            .cloned()
+            .collect()
+    }
+
+    pub(super) fn rows(&self, subjects: &Subjects, now: Timestamp) -> Rows {
+        let replay = subjects
+            .replay
+            .and_then(|key| self.replays.get(&key.0))
+            .filter(|replay| now < replay.expires_at)
+            .cloned();
+        let target = match &replay {
+            Some(replay) => Some(&replay.made),
+            None => subjects.target.as_ref(),
+        };
+        Rows {
+            now,
+            caller: subjects.caller.and_then(|digest| self.found(&digest)),
+            target: target.and_then(|id| self.record(id)),
+            ever_had_a_key: self.ever_had_a_key,
+            replay,
+        }
+    }
+
+    /// The target that a decision was shown, which must be the one that it wants changed.
+    pub(super) fn target(&self, rows: &Rows, id: &KeyId) -> Result<&Stored, StoreError> {
+        rows.target
+            .as_ref()
+            .filter(|target| target.id == *id)
+            .and_then(|target| self.keys.get(&target.id))
+            .ok_or_else(no_target)
+    }
+
+    pub(super) fn insert(
+        &mut self,
+        record: KeyRecord,
+        digest: KeyDigest,
+        nonce: i64,
+    ) -> Result<Outcome, StoreError> {
+        if self.keys.contains_key(&record.id) || self.secrets.contains_key(&digest) {
+            return Err(taken());
+        }
+        self.ever_had_a_key = true;
+        self.secrets.insert(digest, Secret::of(&record.id));
+        self.keys.insert(
+            record.id.clone(),
+            Stored {
+                record: record.clone(),
+                digest,
+                previous: None,
+            },
+        );
+        let touched = vec![Touched::added(&digest)];
+        self.commit(touched.clone(), nonce);
+        Ok(Outcome::Committed { touched, record })
+    }
+
+    pub(super) fn remember(&mut self, replay: Option<(ReplayKey, Replay)>, now: Timestamp) {
+        self.replays.retain(|_, replay| now < replay.expires_at);
+        if let Some((key, replay)) = replay {
+            self.replays.insert(key.0, replay);
+        }
+    }
+
+    /// Writes a row over the one that is there.
+    pub(super) fn put(
+        &mut self,
+        record: KeyRecord,
+        touched: Vec<Touched>,
+        nonce: i64,
+    ) -> Result<Outcome, StoreError> {
+        let stored = self.keys.get_mut(&record.id).ok_or_else(no_target)?;
+        let revoked_at = |key: &KeyRecord| key.revoked.as_ref().map(|revoked| revoked.at);
+        let was = revoked_at(&stored.record);
+        if was.is_some() && was != revoked_at(&record) {
+            let context = "a revoked key stays revoked";
+            return Err(StoreError::new(StoreErrorKind::Corrupt, context));
+        }
+        stored.record = record.clone();
+        self.commit(touched.clone(), nonce);
+        Ok(Outcome::Committed { touched, record })
+    }
+
+    pub(super) fn rotate(
+        &mut self,
+        mut record: KeyRecord,
+        digest: KeyDigest,
+        nonce: i64,
+    ) -> Result<Outcome, StoreError> {
+        if self.secrets.contains_key(&digest) {
+            return Err(taken());
+        }
+        let stored = self.keys.get_mut(&record.id).ok_or_else(no_target)?;
+        let old = std::mem::replace(&mut stored.digest, digest);
+        let before = stored.previous.take();
+        let mut touched = vec![Touched::changed(&old), Touched::added(&digest)];
+        if let Some(before) = before {
+            self.secrets.remove(&before);
+            touched.push(Touched::changed(&before));
+        }
+        match (&mut record.previous, self.secrets.get_mut(&old)) {
+            (Some(previous), Some(secret)) => {
+                secret.expires_at = Some(previous.expires_at);
+                previous.last_used_at = secret.last_used_at;
+                stored.previous = Some(old);
+            }
+            _ => drop(self.secrets.remove(&old)),
+        }
+        self.secrets.insert(digest, Secret::of(&record.id));
+        self.put(record, touched, nonce)
+    }
+
+    pub(super) fn end_previous(
+        &mut self,
+        record: KeyRecord,
+        nonce: i64,
+    ) -> Result<Outcome, StoreError> {
+        let stored = self.keys.get_mut(&record.id).ok_or_else(no_target)?;
+        let mut touched = Vec::new();
+        if let Some(previous) = stored.previous.take() {
+            self.secrets.remove(&previous);
+            touched.push(Touched::changed(&previous));
+        }
+        self.put(record, touched, nonce)
+    }
+
+    pub(super) fn revoke_all(
+        &mut self,
+        whose: &Whose,
+        revocation: &Revocation,
+        nonce: i64,
+    ) -> Outcome {
+        let ids = self.keys_of(whose);
+        let mut touched = Vec::new();
+        let mut revoked = 0;
+        for id in &ids {
+            let Some(stored) = self.keys.get_mut(id) else {
+                continue;
+            };
+            touched.extend(stored.digests().map(|digest| Touched::changed(&digest)));
+            if stored.record.revoked.is_none() {
+                stored.record.revoked = Some(revocation.clone());
+                revoked += 1;
+            }
+        }
+        if revoked > 0 {
+            self.commit(touched.clone(), nonce);
+        }
+        Outcome::RevokedAll { touched, revoked }
+    }
+
+    fn keys_of(&self, whose: &Whose) -> Vec<KeyId> {
+        let ids_where = |wanted: &dyn Fn(&KeyRecord) -> bool| -> Vec<KeyId> {
+            let records = self.keys.values().map(|stored| &stored.record);
+            records
+                .filter(|record| wanted(record))
+                .map(|record| record.id.clone())
+                .collect()
+        };
+        match whose {
+            Whose::All => ids_where(&|_| true),
+            Whose::Owner(owner) => ids_where(&|record| record.owner == *owner),
+            Whose::CreatedBy(maker) => {
+                let mut ids = ids_where(&|record| record.created_by == *maker);
+                let mut seen: BTreeSet<KeyId> = ids.iter().cloned().collect();
+                let mut next = 0;
+                // Grows while it is walked: keys made by these, by those, and so on.
+                while let Some(id) = ids.get(next) {
+                    let maker = Provenance::Key(id.clone());
+                    let made = ids_where(&|record| record.created_by == maker);
+                    ids.extend(made.into_iter().filter(|id| seen.insert(id.clone())));
+                    next += 1;
+                }
+                ids
+            }
+        }
+    }
+
+    pub(super) fn keep(&self, target: Option<KeyRecord>) -> Result<Outcome, StoreError> {
+        let record = target.ok_or_else(no_target)?;
+        let stored = self.keys.get(&record.id).ok_or_else(no_target)?;
+        let touched = stored.digests().map(|digest| Touched::changed(&digest));
+        Ok(Outcome::Kept {
+            touched: touched.collect(),
+            record,
+        })
+    }
+
+    pub(super) fn touch(&mut self, used: &Use) {
+        let Some(secret) = self.secrets.get_mut(&used.digest) else {
+            return;
+        };
+        let Some(stored) = self.keys.get_mut(&secret.key) else {
+            return;
+        };
+        if stored.record.revoked.is_some() {
+            return;
+        }
+        let at = Some(used.at);
+        secret.last_used_at = secret.last_used_at.max(at);
+        stored.record.last_used_at = stored.record.last_used_at.max(at);
+        if stored.previous == Some(used.digest)
+            && let Some(previous) = &mut stored.record.previous
+        {
+            previous.last_used_at = previous.last_used_at.max(at);
+        }
+    }
+
+    fn commit(&mut self, touched: Vec<Touched>, nonce: i64) {
+        self.position.revision += 1;
+        self.position.nonce = nonce;
+        let revision = self.position.revision;
+        self.changes.insert(revision, (nonce, touched));
+        self.changes = self
+            .changes
+            .split_off(&revision.saturating_sub(REVISIONS_KEPT));
+    }
+}
+
+impl Stored {
+    fn digests(&self) -> impl Iterator<Item = KeyDigest> + use<> {
+        [Some(self.digest), self.previous].into_iter().flatten()
+    }
+}
+
+impl Secret {
+    fn of(key: &KeyId) -> Self {
+        Self {
+            key: key.clone(),
+            expires_at: None,
+            last_used_at: None,
+        }
+    }
+}
+
+/// Where a key stands in the order of lists.
+pub(super) fn position(record: &KeyRecord) -> (Timestamp, KeyId) {
+    (record.created_at, record.id.clone())
+}
+
+fn taken() -> StoreError {
+    let context = "adding a key whose id or digest is taken";
+    StoreError::new(StoreErrorKind::Conflict, context)
+}
+
+fn no_target() -> StoreError {
+    StoreError::new(
+        StoreErrorKind::Corrupt,
+        "a decision kept or changed a key that is not there",
+    )
+}
