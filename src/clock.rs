@@ -29,6 +29,13 @@ impl BootTime {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
+    /// This moment moved back by `by`; the clock's zero if that is before it.
+    #[must_use]
+    pub fn saturating_sub(self, by: Duration) -> Self {
+        let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_sub(by))
+    }
+
     /// This moment moved on by `by`; the far end of the clock if that is beyond it (584 years).
     #[must_use]
     pub fn saturating_add(self, by: Duration) -> Self {

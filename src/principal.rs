@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::clock::BootTime;
 use crate::key::{Environment, KeyDigest, KeyId};
+use crate::keyring::Usage;
 use crate::scope::ScopeSet;
 use crate::store::{FoundKey, KeyName, Owner};
 use crate::timestamp::Timestamp;
@@ -27,6 +28,7 @@ pub(crate) struct Known {
     /// The lower of the key's end and the secret's, on the boot clock.
     pub(crate) ends: Option<BootTime>,
     pub(crate) digest: KeyDigest,
+    pub(crate) usage: Arc<Usage>,
     pub(crate) environment: Environment,
     id: KeyId,
     name: KeyName,
@@ -49,6 +51,7 @@ impl Known {
         digest: KeyDigest,
         tag: u64,
         ends: Option<BootTime>,
+        usage: Arc<Usage>,
     ) -> Self {
         let expires_at = found.expires_at();
         let record = found.record;
@@ -62,6 +65,7 @@ impl Known {
             standing,
             ends,
             digest,
+            usage,
             environment: record.environment,
             id: record.id,
             name: record.name,

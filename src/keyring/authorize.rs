@@ -102,7 +102,7 @@ impl Keyring {
         if reading.is_trusted(now.as_nanos(), inner.max_staleness_nanos) {
             match remembered {
                 Remembered::Known(known) => {
-                    return Judged::Now(judge(known, key.environment(), now));
+                    return Judged::Now(inner.judge(known, key.environment(), now));
                 }
                 Remembered::Unknown => return Judged::Now(Err(Denial::Dead(Dead::Unknown))),
                 Remembered::Nothing => {}
@@ -132,25 +132,42 @@ impl Miss {
         } = self;
         match inner.flights.join(&inner, epoch, question).await {
             // The clock is read after the wait: a key that ended meanwhile is dead.
-            Landing::Found(known) => judge(known, &environment, inner.clock.boot()),
+            Landing::Found(known) => inner.judge(known, &environment, inner.clock.boot()),
             Landing::Unknown => Err(Denial::Dead(Dead::Unknown)),
             Landing::Unavailable(why) => Err(Denial::Unavailable(why)),
         }
     }
 }
 
-/// The decision about a key that exists. Taken on every request, hit or miss.
-fn judge(known: Arc<Known>, environment: &Environment, now: BootTime) -> Result<Principal, Denial> {
-    let dead = match known.standing {
+impl Inner {
+    /// The decision about a key that exists. Taken on every request, hit or miss.
+    #[inline]
+    fn judge(
+        &self,
+        known: Arc<Known>,
+        environment: &Environment,
+        now: BootTime,
+    ) -> Result<Principal, Denial> {
+        match death(&known, environment, now) {
+            Some(dead) => Err(Denial::Dead(dead)),
+            None => {
+                self.last_used
+                    .note(&known.usage, known.digest, now, &*self.clock);
+                Ok(Principal::new(known))
+            }
+        }
+    }
+}
+
+/// Why a key that exists opens nothing, if it does not.
+#[inline]
+fn death(known: &Known, environment: &Environment, now: BootTime) -> Option<Dead> {
+    match known.standing {
         Standing::Revoked => Some(Dead::Revoked),
         _ if known.ends.is_some_and(|end| end <= now) => Some(Dead::Expired),
         Standing::Disabled => Some(Dead::Disabled),
         // The row is the truth, and it is what the caller's environment was checked against.
         Standing::Live if known.environment != *environment => Some(Dead::Environment),
         Standing::Live => None,
-    };
-    match dead {
-        Some(dead) => Err(Denial::Dead(dead)),
-        None => Ok(Principal::new(known)),
     }
 }

@@ -9,6 +9,7 @@ use tokio::sync::{Mutex, Notify, watch};
 use super::authority::SelfService;
 use super::epoch::{CacheSizes, Timeline};
 use super::flight::Flights;
+use super::last_used::LastUsed;
 use super::{Inner, Keyring, budget, cooldown, sync};
 use crate::clock::{Clock, SystemClock};
 use crate::key::{DigestHasherBuilder, InvalidFormat, KeyFormat};
@@ -32,6 +33,7 @@ pub struct Builder {
     concurrent_lookups: usize,
     waiting_requests: usize,
     unknown_lookups: (u32, u32),
+    last_used_every: Duration,
 }
 
 /// Why a keyring cannot be built like this. Always a mistake in the configuration: a store that
@@ -105,6 +107,7 @@ impl Builder {
             concurrent_lookups: 64,
             waiting_requests: 2_000,
             unknown_lookups: (200, 1_000),
+            last_used_every: Duration::from_mins(5),
         }
     }
 
@@ -178,6 +181,12 @@ impl Builder {
         self
     }
 
+    /// How often, for each secret, it is written down that it was used. Defaults to 5 minutes.
+    pub fn last_used_every(mut self, debounce: Duration) -> Self {
+        self.last_used_every = debounce;
+        self
+    }
+
     /// Whose clock measures what may be trusted. Defaults to the machine's.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -198,6 +207,7 @@ impl Builder {
         let wake = Arc::new(Notify::new());
         let (last_keyring, gone) = watch::channel(());
         let (a_second, burst) = self.unknown_lookups;
+        let (last_used, writing) = LastUsed::new(Arc::clone(&self.store), self.last_used_every);
         let inner = Arc::new(Inner {
             store: self.store,
             clock: self.clock,
@@ -222,12 +232,14 @@ impl Builder {
             max_staleness_nanos: u64::try_from(self.max_staleness.as_nanos()).unwrap_or(u64::MAX),
             // Two syncs that each take this long, a poll apart, still renew the lease in time.
             sync_deadline: self.max_staleness / 4,
+            last_used,
             last_sync: Mutex::new(Ok(())),
             wake: Arc::clone(&wake),
             _last_keyring: last_keyring,
         });
         let weak: Weak<Inner> = Arc::downgrade(&inner);
         let store = Arc::clone(&inner.store);
+        runtime.spawn(writing);
         runtime.spawn(sync::run(weak, store, poll_interval, wake, gone));
         Ok(Keyring { inner })
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::epoch::CacheSizes;
 use super::freshness::Tag;
+use super::last_used::Usage;
 use crate::key::{DigestHasherBuilder, KeyDigest};
 use crate::principal::Known;
 
@@ -54,6 +55,11 @@ impl Cache {
     /// Whether this digest opened a key not long ago, however out of date that answer may be.
     pub(crate) fn once_found(&self, digest: &KeyDigest) -> bool {
         self.positive.contains_key(digest)
+    }
+
+    /// The statistics of this digest, however out of date the answer that they hang on may be.
+    pub(crate) fn usage(&self, digest: &KeyDigest) -> Option<Arc<Usage>> {
+        Some(Arc::clone(&self.positive.get(digest)?.usage))
     }
 
     pub(crate) fn remember_known(&self, known: &Arc<Known>) {

@@ -16,6 +16,7 @@ use super::Inner;
 use super::authorize::{Question, Unavailable};
 use super::cooldown::{Pass, Verdict};
 use super::epoch::Epoch;
+use super::last_used::Usage;
 use crate::clock::BootTime;
 use crate::principal::Known;
 use crate::store::{LookUp, StoreError, StoreErrorKind};
@@ -274,7 +275,15 @@ impl Flight {
             began.saturating_add(remaining)
         });
         let (digest, tag) = (self.question.digest, self.question.tag.positive);
-        Landing::Found(Arc::new(Known::new(found, digest, tag, ends)))
+        let usage = self.epoch.cache.usage(&digest).unwrap_or_else(|| {
+            // What another replica, or this one before a restart, wrote down counts as well.
+            let usage = found.secret_last_used_at.map(|used| {
+                let ago = row.now.saturating_duration_since(used);
+                Usage::noted_at(began.saturating_sub(ago))
+            });
+            Arc::new(usage.unwrap_or_default())
+        });
+        Landing::Found(Arc::new(Known::new(found, digest, tag, ends, usage)))
     }
 }
 

@@ -28,6 +28,8 @@ pub struct Health {
     pub known: u64,
     /// Unknown keys remembered, about.
     pub unknown: u64,
+    /// Uses of keys that could not be written down.
+    pub uses_dropped: u64,
 }
 
 impl Keyring {
@@ -51,6 +53,7 @@ impl Keyring {
             waiting,
             known,
             unknown,
+            uses_dropped: inner.last_used.dropped(),
         }
     }
 }

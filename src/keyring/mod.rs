@@ -18,6 +18,7 @@ mod epoch;
 mod flight;
 mod freshness;
 mod health;
+mod last_used;
 mod manage;
 mod new_key;
 mod on_behalf;
@@ -44,6 +45,7 @@ pub use authorize::{Dead, Unavailable};
 pub(crate) use authorize::{Denial, Judged, Miss};
 pub use builder::{BuildError, Builder};
 pub use health::Health;
+pub(crate) use last_used::Usage;
 #[cfg(feature = "admin")]
 pub(crate) use manage::LONGEST_GRACE;
 pub use new_key::{Created, InvalidNewKey, NewKey};
@@ -89,6 +91,7 @@ pub(crate) struct Inner {
     max_staleness: Duration,
     max_staleness_nanos: u64,
     sync_deadline: Duration,
+    last_used: last_used::LastUsed,
     last_sync: Mutex<Result<(), Arc<StoreError>>>,
     /// Makes the next sync come at once.
     wake: Arc<Notify>,
@@ -121,6 +124,12 @@ impl Keyring {
     /// committed before this call is heeded once it returns.
     pub async fn sync(&self) -> Result<(), Arc<StoreError>> {
         self.inner.sync().await
+    }
+
+    /// Writes down what is not yet written of when keys were last used. To be awaited after the
+    /// server has drained; without it about the last second is lost. The keyring goes on working.
+    pub async fn shutdown(&self) {
+        self.inner.last_used.flush().await;
     }
 
     /// Returns once the keyring is in step with its store; at once if it is already.

@@ -111,6 +111,8 @@ pub struct FoundKey {
     pub record: KeyRecord,
     /// The end of this secret, if it comes before that of the key.
     pub secret_expires_at: Option<Timestamp>,
+    /// When this secret was last used. See [`KeyRecord::last_used_at`].
+    pub secret_last_used_at: Option<Timestamp>,
 }
 
 impl FoundKey {

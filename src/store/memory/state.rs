@@ -59,6 +59,7 @@ impl State {
         Some(FoundKey {
             record: self.record(&secret.key)?,
             secret_expires_at: secret.expires_at,
+            secret_last_used_at: secret.last_used_at,
         })
     }
 
