@@ -16,7 +16,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::StatusCode;
 use http::header::{ACCEPT, AUTHORIZATION, HOST, USER_AGENT};
-use portcullis::keyring::NewKey;
+use portcullis::key::{ChecksumSecret, DigestAlgorithm, Pepper};
+use portcullis::keyring::{Builder, NewKey};
 use portcullis::store::MemoryStore;
 use portcullis::{ApiKeyLayer, Keyring, require_scope};
 use sha2::{Digest, Sha256};
@@ -73,6 +74,15 @@ async fn main() {
     let tower_http = open().route_layer(ValidateRequestHeaderLayer::bearer(key));
     let by_hand = open().route_layer(from_fn_with_state(ByHand::knowing(key), ByHand::check));
 
+    let secret = ChecksumSecret::new('1', [7; 32]).unwrap();
+    let (keyed, keyed_key) = other_keys(|builder| builder.keyed_checksum([secret])).await;
+    // One letter of the body changed: the version is known, so that the checksum is computed.
+    let forged = swap_letter(&keyed_key, 27);
+    let pepper = DigestAlgorithm::hmac_sha256(Pepper::new([7; 32]).unwrap());
+    let (pepper, pepper_key) = other_keys(|builder| builder.digest(pepper)).await;
+    let (blake3, blake3_key) =
+        other_keys(|builder| builder.digest(DigestAlgorithm::blake3())).await;
+
     let case = |name, app, credential: Option<&str>, status| Case {
         name,
         app,
@@ -91,9 +101,23 @@ async fn main() {
         ),
         case("portcullis, remembered key", portcullis(), Some(&good), ok),
         case("portcullis, and a scope", scoped, Some(&good), ok),
+        case(
+            "portcullis, keyed checksum",
+            keyed.clone(),
+            Some(&keyed_key),
+            ok,
+        ),
+        case("portcullis, pepper", pepper, Some(&pepper_key), ok),
+        case("portcullis, BLAKE3", blake3, Some(&blake3_key), ok),
         case("from_fn + sha2 + moka, by hand", by_hand, Some(&good), ok),
         case("portcullis, no credential", portcullis(), None, no),
         case("portcullis, bad checksum", portcullis(), Some(&typo), no),
+        case(
+            "portcullis, forged, keyed checksum",
+            keyed,
+            Some(&forged),
+            no,
+        ),
         case(
             "portcullis, unknown key, remembered",
             portcullis(),
@@ -124,6 +148,16 @@ async fn main() {
             median(ratios)
         );
     }
+}
+
+/// A gate in front of keys of another kind, and the credential for one of them.
+async fn other_keys(kind: impl FnOnce(Builder) -> Builder) -> (Router, String) {
+    let builder = Keyring::builder(MemoryStore::new()).prefix("acme");
+    let keyring = kind(builder).build().unwrap();
+    let created = keyring.create(NewKey::named("bench").unwrap()).await;
+    let credential = format!("Bearer {}", created.unwrap().secret.expose());
+    keyring.ready().await.unwrap();
+    (open().route_layer(ApiKeyLayer::new(keyring)), credential)
 }
 
 fn open() -> Router {

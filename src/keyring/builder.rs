@@ -10,7 +10,7 @@ use super::epoch::{CacheSizes, Timeline};
 use super::flight::Flights;
 use super::{Inner, Keyring, budget, cooldown, sync};
 use crate::clock::{Clock, SystemClock};
-use crate::key::{DigestHasherBuilder, InvalidFormat, KeyFormat};
+use crate::key::{ChecksumSecret, DigestAlgorithm, DigestHasherBuilder, InvalidFormat, KeyFormat};
 use crate::scope::{Catalogue, InvalidScope};
 use crate::store::KeyStore;
 
@@ -22,6 +22,8 @@ pub struct Builder {
     prefix: Option<String>,
     environments: Vec<String>,
     scopes: Option<Vec<String>>,
+    keyed_checksum: Option<Vec<ChecksumSecret>>,
+    digest: DigestAlgorithm,
     max_staleness: Duration,
     poll_interval: Option<Duration>,
     lookup_deadline: Option<Duration>,
@@ -40,7 +42,7 @@ pub enum BuildError {
     /// No prefix was given.
     #[error("a keyring needs a prefix, such as .prefix(\"acme\"), that is never changed again")]
     NoPrefix,
-    /// The prefix or one of the environments.
+    /// The prefix, one of the environments, or the secrets of the checksum.
     #[error("this cannot be the form of a key")]
     Format(#[from] InvalidFormat),
     /// One of the declared scopes.
@@ -94,6 +96,8 @@ impl Builder {
             prefix: None,
             environments: vec!["live".to_owned()],
             scopes: None,
+            keyed_checksum: None,
+            digest: DigestAlgorithm::default(),
             max_staleness: Duration::from_secs(5),
             poll_interval: None,
             lookup_deadline: None,
@@ -123,6 +127,25 @@ impl Builder {
     /// granted all the same if they reach a declared scope. By default every scope exists.
     pub fn scopes(mut self, scopes: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         self.scopes = Some(owned(scopes));
+        self
+    }
+
+    /// Keys the checksum, so that nobody else can make up what passes for a key: a forged one is
+    /// refused offline, and costs neither a look-up nor memory. The first secret signs new keys,
+    /// all of them verify; see [`ChecksumSecret`] for how to rotate them. By default the checksum
+    /// is a CRC-32, which everybody can compute.
+    ///
+    /// **Keys with a CRC-32 are refused from then on**, or else forging would stay free; and so
+    /// are the keys of a secret that is no longer given.
+    pub fn keyed_checksum(mut self, secrets: impl IntoIterator<Item = ChecksumSecret>) -> Self {
+        self.keyed_checksum = Some(secrets.into_iter().collect());
+        self
+    }
+
+    /// Which digest the store knows keys by. Defaults to SHA-256. **Changing it later, or its
+    /// pepper, kills every key in the world.**
+    pub fn digest(mut self, algorithm: DigestAlgorithm) -> Self {
+        self.digest = algorithm;
         self
     }
 
@@ -180,7 +203,11 @@ impl Builder {
         let (poll_interval, lookup_deadline) = self.rhythm();
         self.check(poll_interval, lookup_deadline)?;
         let prefix = self.prefix.ok_or(BuildError::NoPrefix)?;
-        let format = KeyFormat::new(&prefix, &self.environments)?;
+        let format = KeyFormat::new(&prefix, &self.environments)?.with_digest(self.digest);
+        let format = match self.keyed_checksum {
+            Some(secrets) => format.with_keyed_checksum(secrets)?,
+            None => format,
+        };
         let catalogue = self.scopes.map(Catalogue::new).transpose()?;
         let runtime = tokio::runtime::Handle::try_current().map_err(BuildError::NoRuntime)?;
         let hasher =
@@ -284,6 +311,8 @@ impl fmt::Debug for Builder {
             .field("prefix", &self.prefix)
             .field("environments", &self.environments)
             .field("scopes", &self.scopes)
+            .field("keyed_checksum", &self.keyed_checksum)
+            .field("digest", &self.digest)
             .field("max_staleness", &self.max_staleness)
             .field("poll_interval", &self.poll_interval)
             .field("lookup_deadline", &self.lookup_deadline)
