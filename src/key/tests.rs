@@ -161,11 +161,13 @@ async fn keys_of_every_digest_open_and_their_typos_do_not() {
         let (builder, faults) = faulty();
         let keyring = builder
             .keyed_checksum([secret('1', 65)])
-            .digest(algorithm)
+            .digest(algorithm.clone())
             .build()
             .unwrap();
         let created = keyring.create(NewKey::named("a key").unwrap()).await;
         let key = created.unwrap().secret.expose().as_bytes().to_vec();
+        let presented = keyring.format().parse(&key).unwrap();
+        assert_eq!(presented.digest(), algorithm.digest(&key));
         let mut typo = key.clone();
         typo[20] = if key[20] == b'a' { b'b' } else { b'a' };
         let answers = statuses(&keyring, [typo, key]).await;
