@@ -59,10 +59,16 @@ impl Cooldown {
     /// Waits for leave to ask the store. Fails when the probe fails that was waited for.
     pub(crate) async fn admit(&self) -> Result<Pass<'_>, Unavailable> {
         let mut phase = self.phase.subscribe();
+        let mut waited_in = None;
         loop {
             let seen = *phase.borrow_and_update();
             match seen {
                 Phase::Healthy => return Ok(self.pass(false)),
+                // Another pause than the one before: the probe in between failed, maybe so fast
+                // that it was not seen.
+                Phase::Cooling(_) if waited_in.is_some_and(|phase| phase != seen) => {
+                    return Err(Unavailable::StoreFailed);
+                }
                 Phase::Cooling(until) => tokio::select! {
                     () = sleep_until(until) => {
                         if self.advance(seen, Phase::Probing) {
@@ -72,13 +78,9 @@ impl Cooldown {
                     // The sender is a field of `self`: this cannot fail.
                     _ = phase.changed() => {}
                 },
-                Phase::Probing => {
-                    let _ = phase.changed().await;
-                    if matches!(*phase.borrow_and_update(), Phase::Cooling(_)) {
-                        return Err(Unavailable::StoreFailed);
-                    }
-                }
+                Phase::Probing => drop(phase.changed().await),
             }
+            waited_in = Some(seen);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The store in memory: for tests, examples, and services whose keys may go with the process.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -30,12 +31,11 @@ const REVISIONS_KEPT: u64 = 10_000;
 /// assert!(keyring.ready().await.is_ok());
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct MemoryStore {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
 struct Shared {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
@@ -43,7 +43,7 @@ struct Shared {
     revision: watch::Sender<u64>,
 }
 
-#[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 struct State {
     position: Position,
     cursor_key: [u8; 32],
@@ -54,7 +54,7 @@ struct State {
     changes: BTreeMap<u64, (i64, Vec<Touched>)>,
 }
 
-#[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 struct Stored {
     record: KeyRecord,
     digest: KeyDigest,
@@ -97,6 +97,19 @@ impl MemoryStore {
         }
     }
 
+    /// The store as it is now, as a backup has it. From here on they go their own ways.
+    #[cfg(test)]
+    pub(crate) fn backup(&self) -> Self {
+        let state = self.state().clone();
+        Self {
+            shared: Arc::new(Shared {
+                clock: Arc::clone(&self.shared.clock),
+                revision: watch::Sender::new(state.position.revision),
+                state: Mutex::new(state),
+            }),
+        }
+    }
+
     /// The lock is never held across an await or a call to foreign code but `decide`; a panic in
     /// there comes before anything was changed, so that the state behind a poisoned lock is whole.
     fn state(&self) -> MutexGuard<'_, State> {
@@ -108,6 +121,13 @@ impl MemoryStore {
 
     fn now(&self) -> Timestamp {
         self.shared.clock.wall()
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    // Not what is in it: that is everybody's keys, and the secret that seals cursors.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").finish_non_exhaustive()
     }
 }
 
@@ -310,4 +330,14 @@ fn no_target() -> StoreError {
         StoreErrorKind::Corrupt,
         "a decision kept or changed a key that is not there",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_nothing_that_is_in_it() {
+        assert_eq!(format!("{:?}", MemoryStore::new()), "MemoryStore { .. }");
+    }
 }

@@ -160,3 +160,93 @@ impl Nudges for FaultNudges {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::store::MemoryStore;
+
+    const DIGEST: KeyDigest = KeyDigest::from_bytes([1; 32]);
+
+    fn store() -> (FaultStore<MemoryStore>, Faults) {
+        let store = FaultStore::new(MemoryStore::new());
+        let faults = store.faults();
+        (store, faults)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_frozen_call_is_held_until_it_is_released() {
+        let (store, faults) = store();
+        faults.look_ups.freeze_next(1);
+        let (answer, ()) = tokio::join!(store.look_up(&DIGEST), async {
+            faults.look_ups.frozen(1).await;
+            assert_eq!(faults.look_ups.held(), 1);
+            assert!(store.look_up(&DIGEST).await.is_ok(), "one, and no more");
+            faults.look_ups.release();
+        });
+        assert!(answer.is_ok());
+        assert_eq!((faults.look_ups.held(), faults.look_ups.calls()), (0, 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_is_dropped_is_held_no_more() {
+        let (store, faults) = store();
+        faults.look_ups.freeze_next(1);
+        let second = Duration::from_secs(1);
+        let given_up = tokio::time::timeout(second, store.look_up(&DIGEST)).await;
+        assert!(given_up.is_err());
+        assert_eq!(faults.look_ups.held(), 0);
+        faults.look_ups.hang();
+        let given_up = tokio::time::timeout(second, store.look_up(&DIGEST)).await;
+        assert!(given_up.is_err());
+        faults.look_ups.heal();
+        assert!(store.look_up(&DIGEST).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn faults_meet_their_own_operation_alone() {
+        let (store, faults) = store();
+        faults.syncs.fail();
+        let error = store.sync(None).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+        assert!(store.look_up(&DIGEST).await.is_ok());
+        assert!(store.cursor_key().await.is_ok());
+        faults.fail();
+        assert!(store.cursor_key().await.is_err());
+        faults.heal();
+        assert!(store.sync(None).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lost_answer_comes_after_the_deed() {
+        let (store, faults) = store();
+        faults.reads.lose_answers();
+        assert!(store.cursor_key().await.is_err());
+        faults.writes.lose_answers();
+        let refuse = |_: &_| crate::store::Decision::Refuse(crate::store::Refusal::NotFound);
+        let result = store.transact(Subjects::default(), Box::new(refuse)).await;
+        assert_eq!(result.unwrap_err().kind(), StoreErrorKind::OutcomeUnknown);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_as_before_is_the_one_from_before() {
+        let inner = MemoryStore::new();
+        let store = FaultStore::new(inner.clone());
+        let faults = store.faults();
+        assert_eq!(store.look_up(&DIGEST).await.unwrap().revision, 0);
+        assert_eq!(store.sync(None).await.unwrap().position.revision, 0);
+        faults.look_ups.answer_as_before();
+        faults.syncs.answer_as_before();
+        faults.answer_as_replica(true);
+        let keyring = crate::Keyring::builder(inner).prefix("acme").build();
+        let new = crate::keyring::NewKey::named("key").unwrap();
+        keyring.unwrap().create(new).await.unwrap();
+        let old = store.look_up(&DIGEST).await.unwrap();
+        assert_eq!((old.revision, old.primary), (0, false));
+        assert_eq!(store.sync(None).await.unwrap().position.revision, 0);
+        let other = KeyDigest::from_bytes([2; 32]);
+        assert_eq!(store.look_up(&other).await.unwrap().revision, 1);
+    }
+}

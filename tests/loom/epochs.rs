@@ -120,7 +120,9 @@ fn model(way: Way, lagging: bool) -> impl Fn() + Send + Sync + 'static {
         });
         let earlier = thread::spawn({
             let replica = Arc::clone(&replica);
-            move || drop(replica.request())
+            move || {
+                replica.request();
+            }
         });
         replica.revoke(way);
         let promise = "PROMISE: a revoke outlives the swap of the epoch";
