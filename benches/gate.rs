@@ -74,15 +74,6 @@ async fn main() {
     let tower_http = open().route_layer(ValidateRequestHeaderLayer::bearer(key));
     let by_hand = open().route_layer(from_fn_with_state(ByHand::knowing(key), ByHand::check));
 
-    let secret = ChecksumSecret::new('1', [7; 32]).unwrap();
-    let (keyed, keyed_key) = other_keys(|builder| builder.keyed_checksum([secret])).await;
-    // One letter of the body changed: the version is known, so that the checksum is computed.
-    let forged = swap_letter(&keyed_key, 27);
-    let pepper = DigestAlgorithm::hmac_sha256(Pepper::new([7; 32]).unwrap());
-    let (pepper, pepper_key) = other_keys(|builder| builder.digest(pepper)).await;
-    let (blake3, blake3_key) =
-        other_keys(|builder| builder.digest(DigestAlgorithm::blake3())).await;
-
     let case = |name, app, credential: Option<&str>, status| Case {
         name,
         app,
@@ -91,7 +82,7 @@ async fn main() {
     };
     let ok = StatusCode::OK;
     let no = StatusCode::UNAUTHORIZED;
-    let cases = [
+    let mut cases = vec![
         case("open route", open(), Some(&good), ok),
         case(
             "tower-http, one constant token",
@@ -101,23 +92,9 @@ async fn main() {
         ),
         case("portcullis, remembered key", portcullis(), Some(&good), ok),
         case("portcullis, and a scope", scoped, Some(&good), ok),
-        case(
-            "portcullis, keyed checksum",
-            keyed.clone(),
-            Some(&keyed_key),
-            ok,
-        ),
-        case("portcullis, pepper", pepper, Some(&pepper_key), ok),
-        case("portcullis, BLAKE3", blake3, Some(&blake3_key), ok),
         case("from_fn + sha2 + moka, by hand", by_hand, Some(&good), ok),
         case("portcullis, no credential", portcullis(), None, no),
         case("portcullis, bad checksum", portcullis(), Some(&typo), no),
-        case(
-            "portcullis, forged, keyed checksum",
-            keyed,
-            Some(&forged),
-            no,
-        ),
         case(
             "portcullis, unknown key, remembered",
             portcullis(),
@@ -125,6 +102,7 @@ async fn main() {
             no,
         ),
     ];
+    cases.extend(other_kinds_of_keys().await);
 
     let mut nanos = vec![Vec::with_capacity(rounds); cases.len()];
     for round in 0..=rounds {
@@ -150,7 +128,35 @@ async fn main() {
     }
 }
 
-/// A gate in front of keys of another kind, and the credential for one of them.
+/// The gate in front of keys that are not as they are by default.
+async fn other_kinds_of_keys() -> [Case; 4] {
+    let case = |name, (app, credential), status| Case {
+        name,
+        app,
+        credential: Some(credential),
+        status,
+    };
+    let secret = ChecksumSecret::new('1', [7; 32]).unwrap();
+    let (keyed, good) = other_keys(|builder| builder.keyed_checksum([secret])).await;
+    // One letter of the body changed: the version is right, so that the checksum is computed.
+    let forged = (keyed.clone(), swap_letter(&good, 27));
+    let pepper = DigestAlgorithm::hmac_sha256(Pepper::new([7; 32]).unwrap());
+    let pepper = other_keys(|builder| builder.digest(pepper)).await;
+    let blake3 = other_keys(|builder| builder.digest(DigestAlgorithm::blake3())).await;
+    let ok = StatusCode::OK;
+    [
+        case("portcullis, keyed checksum", (keyed, good), ok),
+        case(
+            "portcullis, keyed checksum, forged",
+            forged,
+            StatusCode::UNAUTHORIZED,
+        ),
+        case("portcullis, pepper", pepper, ok),
+        case("portcullis, BLAKE3", blake3, ok),
+    ]
+}
+
+/// A gate in front of keys of one kind, and the credential for one of them.
 async fn other_keys(kind: impl FnOnce(Builder) -> Builder) -> (Router, String) {
     let builder = Keyring::builder(MemoryStore::new()).prefix("acme");
     let keyring = kind(builder).build().unwrap();

@@ -311,8 +311,6 @@ impl fmt::Debug for Builder {
             .field("prefix", &self.prefix)
             .field("environments", &self.environments)
             .field("scopes", &self.scopes)
-            .field("keyed_checksum", &self.keyed_checksum)
-            .field("digest", &self.digest)
             .field("max_staleness", &self.max_staleness)
             .field("poll_interval", &self.poll_interval)
             .field("lookup_deadline", &self.lookup_deadline)
