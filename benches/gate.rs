@@ -16,7 +16,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::StatusCode;
 use http::header::{ACCEPT, AUTHORIZATION, HOST, USER_AGENT};
-use portcullis::keyring::NewKey;
+use portcullis::key::{ChecksumSecret, DigestAlgorithm, Pepper};
+use portcullis::keyring::{Builder, NewKey};
 use portcullis::store::MemoryStore;
 use portcullis::{ApiKeyLayer, Keyring, require_scope};
 use sha2::{Digest, Sha256};
@@ -81,7 +82,7 @@ async fn main() {
     };
     let ok = StatusCode::OK;
     let no = StatusCode::UNAUTHORIZED;
-    let cases = [
+    let mut cases = vec![
         case("open route", open(), Some(&good), ok),
         case(
             "tower-http, one constant token",
@@ -101,6 +102,7 @@ async fn main() {
             no,
         ),
     ];
+    cases.extend(other_kinds_of_keys().await);
 
     let mut nanos = vec![Vec::with_capacity(rounds); cases.len()];
     for round in 0..=rounds {
@@ -124,6 +126,44 @@ async fn main() {
             median(ratios)
         );
     }
+}
+
+/// The gate in front of keys that are not as they are by default.
+async fn other_kinds_of_keys() -> [Case; 4] {
+    let case = |name, (app, credential), status| Case {
+        name,
+        app,
+        credential: Some(credential),
+        status,
+    };
+    let secret = ChecksumSecret::new('1', [7; 32]).unwrap();
+    let (keyed, good) = other_keys(|builder| builder.keyed_checksum([secret])).await;
+    // One letter of the body changed: the version is right, so that the checksum is computed.
+    let forged = (keyed.clone(), swap_letter(&good, 27));
+    let pepper = DigestAlgorithm::hmac_sha256(Pepper::new([7; 32]).unwrap());
+    let pepper = other_keys(|builder| builder.digest(pepper)).await;
+    let blake3 = other_keys(|builder| builder.digest(DigestAlgorithm::blake3())).await;
+    let ok = StatusCode::OK;
+    [
+        case("portcullis, keyed checksum", (keyed, good), ok),
+        case(
+            "portcullis, keyed checksum, forged",
+            forged,
+            StatusCode::UNAUTHORIZED,
+        ),
+        case("portcullis, pepper", pepper, ok),
+        case("portcullis, BLAKE3", blake3, ok),
+    ]
+}
+
+/// A gate in front of keys of one kind, and the credential for one of them.
+async fn other_keys(kind: impl FnOnce(Builder) -> Builder) -> (Router, String) {
+    let builder = Keyring::builder(MemoryStore::new()).prefix("acme");
+    let keyring = kind(builder).build().unwrap();
+    let created = keyring.create(NewKey::named("bench").unwrap()).await;
+    let credential = format!("Bearer {}", created.unwrap().secret.expose());
+    keyring.ready().await.unwrap();
+    (open().route_layer(ApiKeyLayer::new(keyring)), credential)
 }
 
 fn open() -> Router {

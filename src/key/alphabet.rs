@@ -10,21 +10,49 @@ pub(super) const BASE62: &[u8; 62] =
 /// fits a byte, and taking the rest modulo 62 would make the first eight characters likelier.
 const FAIR: u8 = 248;
 
-/// For every byte whether it is a digit of base62. A look-up costs the same for every byte, and a
+/// What [`VALUES`] has for bytes that are no digits.
+const NO_DIGIT: u8 = u8::MAX;
+
+/// For every byte its value as a digit of base62. A look-up costs the same for every byte, and a
 /// key is 38 of them on the hot path.
-const IS_BASE62: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut digit = 0;
-    while digit < BASE62.len() {
-        table[BASE62[digit] as usize] = true;
-        digit += 1;
+const VALUES: [u8; 256] = {
+    let mut table = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 62 {
+        table[BASE62[value as usize] as usize] = value;
+        value += 1;
     }
     table
 };
 
 /// Whether all `bytes` are digits of base62.
 pub(super) fn is_base62(bytes: &[u8]) -> bool {
-    bytes.iter().all(|&byte| IS_BASE62[usize::from(byte)])
+    bytes.iter().all(|&byte| value(byte) != NO_DIGIT)
+}
+
+fn value(byte: u8) -> u8 {
+    VALUES[usize::from(byte)]
+}
+
+/// The last `N` digits of `number`, most significant first, padded with `0`.
+pub(super) fn digits<const N: usize>(number: u32) -> [u8; N] {
+    let mut rest = number;
+    let mut digits = [b'0'; N];
+    for digit in digits.iter_mut().rev() {
+        *digit = BASE62[(rest % 62) as usize];
+        rest /= 62;
+    }
+    digits
+}
+
+/// The number that five digits stand for, the inverse of [`digits`]; `None` if one is no digit.
+pub(super) fn number(digits: [u8; 5]) -> Option<u32> {
+    digits
+        .into_iter()
+        .try_fold(0, |number, digit| match value(digit) {
+            NO_DIGIT => None,
+            value => Some(62 * number + u32::from(value)),
+        })
 }
 
 /// Fills `out` with uniformly random digits of base62 from the operating system's generator.
@@ -76,6 +104,24 @@ mod tests {
             (BASE62[0], BASE62[10], BASE62[36], BASE62[61]),
             (b'0', b'A', b'a', b'z')
         );
+    }
+
+    #[test]
+    fn five_digits_are_a_number_and_back() {
+        let cases = [
+            (*b"00000", 0),
+            (*b"0000z", 61),
+            (*b"00010", 62),
+            (*b"10000", 62_u32.pow(4)),
+            (*b"zzzzz", 62_u32.pow(5) - 1),
+        ];
+        for (written, value) in cases {
+            assert_eq!(number(written), Some(value));
+            assert_eq!(digits(value), written);
+        }
+        for foreign in [*b"-0000", *b"0000_", *b"00\xff00"] {
+            assert_eq!(number(foreign), None);
+        }
     }
 
     #[test]

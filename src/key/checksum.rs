@@ -1,28 +1,56 @@
-//! The six characters at the end of a key, by which anyone can tell a typo.
+//! The six characters at the end of a key, by which a typo is told without asking.
 //!
-//! **The checksum is not security.** It has no secret in it: everybody can compute it for a body
-//! of their own making. It spares the store a look-up of what was mistyped or cut off, and spares
-//! secret scanners most false alarms. What keeps a key unguessable is its body.
+//! **The checksum is not what keeps keys secret**: that is the body. It spares the store a look-up
+//! of what was mistyped or cut off, and spares secret scanners most false alarms. The CRC-32 has
+//! no secret in it: everybody can compute it for a body of their own making. The [keyed
+//! checksum](KeyedChecksum) only its deployment can compute, so that forged keys end here too.
 
-use super::alphabet::BASE62;
+use std::sync::Arc;
+
+use super::alphabet;
+use super::keyed::KeyedChecksum;
 
 /// How many characters a checksum has: 62⁶ is the first power of 62 above 2³².
 pub(super) const CHECKSUM_BYTES: usize = 6;
 
+/// How the last six characters of a key follow from those before.
+#[derive(Clone, Debug)]
+pub(super) enum Checksum {
+    /// For everybody to check.
+    Crc32,
+    /// For this deployment alone.
+    Keyed(Arc<KeyedChecksum>),
+}
+
+impl Checksum {
+    /// The checksum of a new key.
+    pub(super) fn of(&self, before: &[u8]) -> [u8; CHECKSUM_BYTES] {
+        match self {
+            Self::Crc32 => crc32_base62(before),
+            Self::Keyed(keyed) => keyed.of(before),
+        }
+    }
+
+    /// Whether a key that reads so far ends in this.
+    #[inline]
+    pub(super) fn fits(&self, before: &[u8], presented: [u8; CHECKSUM_BYTES]) -> bool {
+        match self {
+            // No secret goes into this one, so `==` may take its time.
+            Self::Crc32 => presented == crc32_base62(before),
+            Self::Keyed(keyed) => keyed.fits(before, presented),
+        }
+    }
+}
+
 /// The CRC-32 (ISO-HDLC, as in zlib) of `bytes` as a base62 number, most significant digit first,
 /// padded with `0`.
 pub(crate) fn crc32_base62(bytes: &[u8]) -> [u8; CHECKSUM_BYTES] {
-    let mut rest = crc32fast::hash(bytes);
-    let mut digits = [b'0'; CHECKSUM_BYTES];
-    for digit in digits.iter_mut().rev() {
-        *digit = BASE62[(rest % 62) as usize];
-        rest /= 62;
-    }
-    digits
+    alphabet::digits(crc32fast::hash(bytes))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::alphabet::BASE62;
     use super::*;
 
     #[test]

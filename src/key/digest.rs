@@ -7,9 +7,9 @@ use std::hash::{Hash, Hasher};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// The SHA-256 of a key exactly as it was sent: all that a store ever sees of it.
+/// The digest of a key exactly as it was sent: all that a store ever sees of it.
 ///
-/// Nothing is decoded before hashing. Two spellings of one key do not exist, and decoding would
+/// Which digest that is, a [`DigestAlgorithm`](super::DigestAlgorithm) says. Nothing is decoded before hashing. Two spellings of one key do not exist, and decoding would
 /// cost as much as the hash.
 ///
 /// Equality takes the same time wherever two digests differ. `Debug` shows nothing.
@@ -25,7 +25,7 @@ use subtle::ConstantTimeEq;
 pub struct KeyDigest([u8; 32]);
 
 impl KeyDigest {
-    /// Digests a whole key.
+    /// The SHA-256 of `bytes`.
     pub(crate) fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }

@@ -1,9 +1,13 @@
 //! How the keys of one application look.
 
+use std::sync::Arc;
+
 use thiserror::Error;
 
-use super::checksum::CHECKSUM_BYTES;
+use super::algorithm::DigestAlgorithm;
+use super::checksum::{CHECKSUM_BYTES, Checksum};
 use super::environment::{self, Environment, InvalidEnvironment, MAX_NAME_BYTES};
+use super::keyed::{ChecksumSecret, KeyedChecksum};
 
 /// How many random characters a key has.
 pub(super) const BODY_BYTES: usize = 32;
@@ -22,8 +26,9 @@ const _: () = assert!(MAX_NAME_BYTES + FRAME_BYTES <= 55);
 ///
 /// The body is 32 random characters of `[0-9A-Za-z]`, 190 bits. The checksum is six more: the
 /// CRC-32 of everything before it, as a base62 number. It spots typos and **is not security**;
-/// anyone can compute it. A whole key has at most 54 bytes and no character at which a double
-/// click stops.
+/// anyone can compute it. Only the format of a keyring with a [keyed
+/// checksum](crate::keyring::Builder::keyed_checksum) has one that its deployment alone computes.
+/// A whole key has at most 54 bytes and no character at which a double click stops.
 ///
 /// **Changing the prefix revokes every key in the world:** those that exist no longer look like
 /// keys, and are refused without being looked up. So does taking an environment away, for the keys
@@ -41,7 +46,7 @@ const _: () = assert!(MAX_NAME_BYTES + FRAME_BYTES <= 55);
 /// assert_eq!(format.parse(b"hunter2").unwrap_err(), NotAKey::TooShort);
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct KeyFormat {
     prefix: Box<str>,
     /// At least one, all different.
@@ -50,6 +55,8 @@ pub struct KeyFormat {
     default_environment: Environment,
     /// The shortest and the longest key, in bytes.
     pub(super) lengths: (usize, usize),
+    pub(super) checksum: Checksum,
+    pub(super) digest: DigestAlgorithm,
 }
 
 /// Why keys cannot look like this. Of a long value only the beginning is repeated.
@@ -83,6 +90,12 @@ pub enum InvalidFormat {
         /// The first environment that is too long for it.
         environment: Environment,
     },
+    /// The checksum is to be keyed, and there is no secret to key it with.
+    #[error("a keyed checksum needs at least one secret")]
+    NoChecksumSecret,
+    /// Two secrets share a version, so that a key would not tell which one it was made under.
+    #[error("the version {0:?} is given to more than one checksum secret")]
+    RepeatedChecksumVersion(char),
 }
 
 impl KeyFormat {
@@ -130,7 +143,26 @@ impl KeyFormat {
             environments: declared.into(),
             default_environment,
             lengths: (shortest, longest),
+            checksum: Checksum::Crc32,
+            digest: DigestAlgorithm::default(),
         })
+    }
+
+    /// The same keys with a keyed checksum: the first secret signs, all of them verify.
+    pub(crate) fn with_keyed_checksum(
+        self,
+        secrets: impl IntoIterator<Item = ChecksumSecret>,
+    ) -> Result<Self, InvalidFormat> {
+        let keyed = KeyedChecksum::new(secrets)?;
+        Ok(Self {
+            checksum: Checksum::Keyed(Arc::new(keyed)),
+            ..self
+        })
+    }
+
+    /// The same keys, known to stores by another digest.
+    pub(crate) fn with_digest(self, digest: DigestAlgorithm) -> Self {
+        Self { digest, ..self }
     }
 
     /// What all keys begin with, without the underscore.
@@ -174,6 +206,7 @@ impl KeyFormat {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Pepper;
     use super::*;
 
     /// Prefix and environments, written as in `acme: live test`.
@@ -246,7 +279,49 @@ mod tests {
     #[test]
     fn environments_can_be_given_as_environments() {
         let format = KeyFormat::new("acme", ["live", "test"]).unwrap();
-        assert_eq!(KeyFormat::new("acme", format.environments()), Ok(format));
+        let again = KeyFormat::new("acme", format.environments()).unwrap();
+        assert_eq!(again.environments(), format.environments());
+    }
+
+    #[test]
+    fn debug_shows_how_keys_look_and_no_secret() {
+        let format = KeyFormat::new("acme", ["live"]).unwrap();
+        let names = "KeyFormat { prefix: \"acme\", environments: [Environment(\"live\")], \
+                     default_environment: Environment(\"live\"), lengths: (48, 48), ";
+        assert_eq!(
+            format!("{format:?}"),
+            format!("{names}checksum: Crc32, digest: DigestAlgorithm(sha256) }}")
+        );
+        let pepper = Pepper::new([7; 32]).unwrap();
+        let secret = ChecksumSecret::new('1', [8; 32]).unwrap();
+        let format = format
+            .with_digest(DigestAlgorithm::hmac_sha256(pepper))
+            .with_keyed_checksum([secret])
+            .unwrap();
+        assert_eq!(
+            format!("{format:?}"),
+            format!(
+                "{names}checksum: Keyed(KeyedChecksum {{ signing: ChecksumSecret {{ \
+                 version: '1', .. }}, others: [] }}), \
+                 digest: DigestAlgorithm(hmac-sha256:9ffaa13099280955) }}"
+            )
+        );
+    }
+
+    #[test]
+    fn another_checksum_or_digest_leaves_the_rest_as_it_was() {
+        let plain = format("acme: live t staging").unwrap();
+        let secret = ChecksumSecret::new('1', [8; 32]).unwrap();
+        let keyed = plain.clone().with_keyed_checksum([secret]).unwrap();
+        let keyed = keyed.with_digest(DigestAlgorithm::default());
+        assert_eq!(keyed.scanner_regex(), plain.scanner_regex());
+        assert_eq!(keyed.lengths, plain.lengths);
+        for environment in keyed.environments() {
+            let key = keyed.generate(environment).unwrap();
+            let names = plain.prefix().len() + environment.as_str().len();
+            assert_eq!(key.plain.expose().len(), names + FRAME_BYTES);
+            assert!(keyed.parse(key.plain.expose().as_bytes()).is_ok());
+        }
     }
 
     #[test]

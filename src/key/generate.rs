@@ -3,7 +3,6 @@
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::checksum::crc32_base62;
 use super::format::{BODY_BYTES, FRAME_BYTES};
 use super::{Environment, KeyDigest, KeyFormat, KeyHint, PlainKey, alphabet, hint};
 
@@ -66,11 +65,11 @@ impl KeyFormat {
         text.extend(shown.iter().copied().map(char::from));
         let hint = KeyHint::new(&text);
         text.extend(hidden.iter().copied().map(char::from));
-        let checksum = crc32_base62(text.as_bytes());
+        let checksum = self.checksum.of(text.as_bytes());
         text.extend(checksum.map(char::from));
         debug_assert_eq!(text.len(), room, "the text has not grown");
 
-        let digest = KeyDigest::of(text.as_bytes());
+        let digest = self.digest.digest(text.as_bytes());
         GeneratedKey {
             plain: PlainKey::new(text),
             digest,

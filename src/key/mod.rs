@@ -13,6 +13,7 @@
 //! nobody guesses at any speed (NIST SP 800-63B asks for a slow hash of look-up secrets below 112 bits only). A slow
 //! hash on every request would protect nothing and let anybody exhaust the server by sending keys.
 
+mod algorithm;
 mod alphabet;
 mod checksum;
 mod digest;
@@ -22,17 +23,24 @@ mod generate;
 mod hasher;
 mod hint;
 mod id;
+mod keyed;
 mod parse;
 mod plain;
+mod secret;
+#[cfg(test)]
+mod tests;
 
+pub use algorithm::{DigestAlgorithm, Pepper};
 pub use digest::KeyDigest;
 pub use environment::{Environment, InvalidEnvironment};
 pub use format::{InvalidFormat, KeyFormat};
 pub use generate::{GenerateError, GeneratedKey};
 pub use hint::{InvalidHint, KeyHint};
 pub use id::{KeyId, ParseKeyIdError};
+pub use keyed::ChecksumSecret;
 pub use parse::{NotAKey, ParsedKey};
 pub use plain::PlainKey;
+pub use secret::InvalidSecret;
 
 #[allow(unused_imports)]
 pub(crate) use hasher::DigestHasherBuilder;

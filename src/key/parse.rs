@@ -1,22 +1,24 @@
 //! Telling a key from anything else, without asking a store.
 //!
 //! What is refused here costs neither a look-up nor a place in a cache, so the checks run from the
-//! cheapest to the dearest. None of them allocates, and none is security: whoever passes them all
-//! has shown nothing but that they know how keys look.
+//! cheapest to the dearest. None of them allocates, and none lets anybody in: whoever passes them
+//! all has shown that they know how keys look, and under a keyed checksum that somebody here made
+//! what they present.
 
 use std::fmt;
 
 use thiserror::Error;
 
-use super::checksum::{CHECKSUM_BYTES, crc32_base62};
+use super::checksum::CHECKSUM_BYTES;
 use super::format::TAIL_BYTES;
-use super::{Environment, KeyDigest, KeyFormat, alphabet};
+use super::{DigestAlgorithm, Environment, KeyDigest, KeyFormat, alphabet};
 
 /// Bytes that look like a key in every respect. Whether there is such a key, a store knows.
 #[derive(Clone, Copy)]
 pub struct ParsedKey<'a> {
     presented: &'a [u8],
     environment: &'a Environment,
+    algorithm: &'a DigestAlgorithm,
 }
 
 /// Why bytes are not a key, for logs and metrics. Callers are not told: to them every key that is
@@ -70,11 +72,11 @@ impl KeyFormat {
         if !alphabet::is_base62(tail) {
             return Err(NotAKey::Body);
         }
-        // The checksum spots typos; it is no secret and no security, so `==` may take its time.
         match presented.split_last_chunk::<CHECKSUM_BYTES>() {
-            Some((before, checksum)) if *checksum == crc32_base62(before) => Ok(ParsedKey {
+            Some((before, checksum)) if self.checksum.fits(before, *checksum) => Ok(ParsedKey {
                 presented,
                 environment,
+                algorithm: &self.digest,
             }),
             _ => Err(NotAKey::Checksum),
         }
@@ -98,10 +100,10 @@ fn strip<'a>(bytes: &'a [u8], name: &str) -> Option<&'a [u8]> {
 }
 
 impl<'a> ParsedKey<'a> {
-    /// What a store knows the key by. This computes a SHA-256: call it once.
+    /// What a store knows the key by. This computes a hash: call it once.
     #[must_use]
     pub fn digest(&self) -> KeyDigest {
-        KeyDigest::of(self.presented)
+        self.algorithm.digest(self.presented)
     }
 
     /// The environment that the key says it is of.
@@ -121,6 +123,7 @@ impl fmt::Debug for ParsedKey<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::checksum::crc32_base62;
     use super::*;
 
     const LIVE: &str = "acme_live_0123456789ABCDEFGHIJKLMNOPQRSTUV4IG2In";

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, Notify, watch};
 
+use super::agreement::Agreement;
 use super::authority::SelfService;
 use super::epoch::{CacheSizes, Timeline};
 use super::flight::Flights;
 use super::last_used::LastUsed;
 use super::{Inner, Keyring, budget, cooldown, sync};
 use crate::clock::{Clock, SystemClock};
-use crate::key::{DigestHasherBuilder, InvalidFormat, KeyFormat};
+use crate::key::{ChecksumSecret, DigestAlgorithm, DigestHasherBuilder, InvalidFormat, KeyFormat};
 use crate::scope::{Catalogue, InvalidScope};
 use crate::store::KeyStore;
 
@@ -25,6 +26,8 @@ pub struct Builder {
     environments: Vec<String>,
     scopes: Option<Vec<String>>,
     self_renewal: bool,
+    keyed_checksum: Option<Vec<ChecksumSecret>>,
+    digest: DigestAlgorithm,
     max_staleness: Duration,
     poll_interval: Option<Duration>,
     lookup_deadline: Option<Duration>,
@@ -44,7 +47,7 @@ pub enum BuildError {
     /// No prefix was given.
     #[error("a keyring needs a prefix, such as .prefix(\"acme\"), that is never changed again")]
     NoPrefix,
-    /// The prefix or one of the environments.
+    /// The prefix, one of the environments, or the secrets of the checksum.
     #[error("this cannot be the form of a key")]
     Format(#[from] InvalidFormat),
     /// One of the declared scopes.
@@ -99,6 +102,8 @@ impl Builder {
             environments: vec!["live".to_owned()],
             scopes: None,
             self_renewal: false,
+            keyed_checksum: None,
+            digest: DigestAlgorithm::default(),
             max_staleness: Duration::from_secs(5),
             poll_interval: None,
             lookup_deadline: None,
@@ -136,6 +141,25 @@ impl Builder {
     /// key could then shut its holder out and live for ever.
     pub fn self_renewal(mut self) -> Self {
         self.self_renewal = true;
+        self
+    }
+
+    /// Keys the checksum, so that nobody else can make up what passes for a key: a forged one is
+    /// refused offline, and costs neither a look-up nor memory. The first secret signs new keys,
+    /// all of them verify; see [`ChecksumSecret`] for how to rotate them. By default the checksum
+    /// is a CRC-32, which everybody can compute.
+    ///
+    /// **Keys with a CRC-32 are refused from then on**, or else forging would stay free; and so
+    /// are the keys of a secret that is no longer given.
+    pub fn keyed_checksum(mut self, secrets: impl IntoIterator<Item = ChecksumSecret>) -> Self {
+        self.keyed_checksum = Some(secrets.into_iter().collect());
+        self
+    }
+
+    /// Which digest the store knows keys by. Defaults to SHA-256. **Changing it later, or its
+    /// pepper, kills every key in the world.**
+    pub fn digest(mut self, algorithm: DigestAlgorithm) -> Self {
+        self.digest = algorithm;
         self
     }
 
@@ -199,7 +223,12 @@ impl Builder {
         let (poll_interval, lookup_deadline) = self.rhythm();
         self.check(poll_interval, lookup_deadline)?;
         let prefix = self.prefix.ok_or(BuildError::NoPrefix)?;
-        let format = KeyFormat::new(&prefix, &self.environments)?;
+        let agreement = Agreement::on(self.digest.name());
+        let format = KeyFormat::new(&prefix, &self.environments)?.with_digest(self.digest);
+        let format = match self.keyed_checksum {
+            Some(secrets) => format.with_keyed_checksum(secrets)?,
+            None => format,
+        };
         let catalogue = self.scopes.map(Catalogue::new).transpose()?;
         let runtime = tokio::runtime::Handle::try_current().map_err(BuildError::NoRuntime)?;
         let hasher =
@@ -213,6 +242,7 @@ impl Builder {
             clock: self.clock,
             format,
             catalogue,
+            agreement,
             self_service: SelfService {
                 renewal: self.self_renewal,
             },

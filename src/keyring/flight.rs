@@ -189,7 +189,11 @@ impl Flight {
         };
         // The age of the answer counts from before the question was sent.
         self.as_of = inner.clock.boot();
-        let answer = timeout_at(deadline, inner.store.look_up(&self.question.digest)).await;
+        let ask = async {
+            inner.agreement.hold(&inner.store).await?;
+            inner.store.look_up(&self.question.digest).await
+        };
+        let answer = timeout_at(deadline, ask).await;
         match answer {
             Ok(Ok(row)) => {
                 pass.settle(Verdict::Answered);

@@ -8,6 +8,7 @@ mod atomic {
     //! The atomics of the freshness core; `tests/loom.rs` puts loom's in their place.
     pub(super) use std::sync::atomic::{AtomicU64, Ordering};
 }
+mod agreement;
 mod authority;
 mod authorize;
 mod budget;
@@ -83,6 +84,7 @@ pub(crate) struct Inner {
     clock: Arc<dyn Clock>,
     format: KeyFormat,
     catalogue: Option<Catalogue>,
+    agreement: agreement::Agreement,
     self_service: authority::SelfService,
     timeline: epoch::Timeline,
     flights: flight::Flights,

@@ -80,7 +80,11 @@ impl Inner {
         // The lease counts from the start. The answer may be as old as the question.
         let began = self.clock.boot();
         let followed = self.timeline.followed();
-        let answer = timeout(self.sync_deadline, self.store.sync(followed.applied)).await;
+        let ask = async {
+            self.agreement.hold(&self.store).await?;
+            self.store.sync(followed.applied).await
+        };
+        let answer = timeout(self.sync_deadline, ask).await;
         let result = match answer {
             Ok(Ok(report)) => {
                 self.apply(followed, &report, began.as_nanos());

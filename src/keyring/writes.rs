@@ -53,7 +53,10 @@ impl Inner {
             let unsettled = Unsettled(&inner);
             let caller = subjects.caller;
             let highest_then = inner.timeline.highest();
-            let result = inner.store.transact(subjects, decide).await;
+            let result = match inner.agreement.hold(&inner.store).await {
+                Ok(()) => inner.store.transact(subjects, decide).await,
+                Err(error) => Err(error),
+            };
             match &result {
                 Ok(transacted) => {
                     unsettled.settle();

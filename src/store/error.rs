@@ -28,6 +28,9 @@ pub enum StoreErrorKind {
     OutcomeUnknown,
     /// The id or digest of a new key is taken. Nothing was written.
     Conflict,
+    /// The store does not fit the way it is used: other digests, another schema. It will not
+    /// until somebody changes that. Nothing was written.
+    Misconfigured,
 }
 
 impl StoreError {
@@ -61,6 +64,7 @@ impl fmt::Display for StoreError {
             StoreErrorKind::Corrupt => "the key store holds a row that cannot be read",
             StoreErrorKind::OutcomeUnknown => "the key store did not say whether it committed",
             StoreErrorKind::Conflict => "the key store already holds such a key",
+            StoreErrorKind::Misconfigured => "the key store does not fit this program",
         };
         write!(f, "{what}: {}", self.context)
     }

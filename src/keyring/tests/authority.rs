@@ -77,6 +77,7 @@ impl Scene {
             caller: Some(FoundKey {
                 record: record(CALLER, &["keys:write", "a:*", "b"]),
                 secret_expires_at: None,
+                secret_last_used_at: None,
             }),
             target: Some(record(TARGET, &["a:x"])),
             draft: Draft {
@@ -125,9 +126,16 @@ fn key() -> Caller {
     let found = FoundKey {
         record: record(CALLER, &["*", "keys:admin"]),
         secret_expires_at: None,
+        secret_last_used_at: None,
     };
     let digest = KeyDigest::from_bytes([1; 32]);
-    Caller::Key(Principal::new(Arc::new(Known::new(found, digest, 0, None))))
+    Caller::Key(Principal::new(Arc::new(Known::new(
+        found,
+        digest,
+        0,
+        None,
+        Arc::default(),
+    ))))
 }
 
 #[test]

@@ -90,11 +90,13 @@ async fn health_shows_numbers_alone() {
         waiting: 0,
         known: 0,
         unknown: 0,
+        uses_dropped: 0,
     };
     assert_eq!(replica.keyring.health(), expected);
     assert_eq!(
         format!("{expected:?}"),
         "Health { in_sync: true, lease_age: Some(0ns), revision: Some(0), epoch: 1, \
-         lookups_answered: true, lookups: 0, waiting: 0, known: 0, unknown: 0 }"
+         lookups_answered: true, lookups: 0, waiting: 0, known: 0, unknown: 0, \
+         uses_dropped: 0 }"
     );
 }

@@ -1,5 +1,6 @@
 //! The keyring against a store that fails on command and a clock that is told the time.
 
+mod agreement;
 mod authority;
 mod background;
 mod builder;
