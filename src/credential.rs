@@ -8,6 +8,9 @@ mod syntax;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use thiserror::Error;
 
+#[cfg(feature = "admin")]
+pub(crate) use syntax::is_b64token;
+
 /// The longest credential that is looked at, in bytes. A key has 54 at most.
 pub(crate) const MAX_CREDENTIAL_BYTES: usize = 256;
 

@@ -1,5 +1,7 @@
 //! API-key authentication for any tower HTTP service.
 
+#[cfg(feature = "admin")]
+pub mod admin;
 pub mod clock;
 mod credential;
 mod excerpt;

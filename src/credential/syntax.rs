@@ -40,7 +40,7 @@ pub(super) fn token(value: &[u8], place: usize) -> Credential<'_> {
 }
 
 /// `1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="`
-fn is_b64token(value: &[u8]) -> bool {
+pub(crate) fn is_b64token(value: &[u8]) -> bool {
     let padding = value.iter().rev().take_while(|&&byte| byte == b'=').count();
     let (body, _) = value.split_at(value.len() - padding);
     !body.is_empty() && body.iter().all(|&byte| is(B64, byte))

@@ -32,6 +32,8 @@ pub use gate::Responder;
 #[cfg(feature = "admin")]
 pub(crate) use gate::for_method;
 pub use problem::InvalidProblemTypes;
+#[cfg(feature = "admin")]
+pub(crate) use problem::PROBLEM_JSON;
 pub(crate) use problem::ProblemTypes;
 pub use rejection::{Reason, Rejection};
 pub(crate) use require::misconfigured;
