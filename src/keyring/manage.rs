@@ -252,8 +252,13 @@ impl Keyring {
 
     /// The first of these that the application has not declared, if it declares any.
     pub(crate) fn undeclared<'a>(&self, scopes: &'a ScopeSet) -> Option<&'a Grant> {
-        let catalogue = self.inner.catalogue.as_ref()?;
-        scopes.iter().find(|grant| !catalogue.permits(grant))
+        scopes.iter().find(|grant| !self.declares(grant))
+    }
+
+    /// Whether the application has declared this, or declares nothing.
+    pub(crate) fn declares(&self, grant: &Grant) -> bool {
+        let catalogue = self.inner.catalogue.as_ref();
+        catalogue.is_none_or(|catalogue| catalogue.permits(grant))
     }
 }
 
