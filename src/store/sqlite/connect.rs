@@ -189,3 +189,42 @@ async fn must_be_a_file_with_a_log(connection: &mut SqliteConnection) -> Result<
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Row as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_makes_a_commit_durable_holds_whatever_the_application_chose() {
+        let folder = tempfile::tempdir().unwrap();
+        let careless = SqliteConnectOptions::new()
+            .filename(folder.path().join("keys.db"))
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Delete)
+            .synchronous(SqliteSynchronous::Off)
+            .locking_mode(SqliteLockingMode::Exclusive)
+            .foreign_keys(false)
+            .busy_timeout(Duration::ZERO);
+        let pool = SqlitePool::connect_lazy_with(careless);
+        let store = SqliteStore::new(&pool).await.unwrap();
+        for pool in [&store.reads, &store.writes] {
+            let mut connection = pool.acquire().await.unwrap();
+            for (pragma, value) in [
+                ("PRAGMA journal_mode", "wal"),
+                ("PRAGMA synchronous", "2"),
+                ("PRAGMA locking_mode", "normal"),
+                ("PRAGMA foreign_keys", "1"),
+                ("PRAGMA busy_timeout", "2000"),
+                ("PRAGMA fullfsync", "1"),
+            ] {
+                let query = sqlx::query(pragma);
+                let row = query.fetch_one(&mut *connection).await.unwrap();
+                // Some are numbers.
+                let answer: String = row.get_unchecked(0);
+                assert_eq!(answer, value, "{pragma}");
+            }
+        }
+    }
+}
