@@ -30,6 +30,7 @@ impl BootTime {
     }
 
     /// This moment moved on by `by`; the far end of the clock if that is beyond it (584 years).
+    #[must_use]
     pub fn saturating_add(self, by: Duration) -> Self {
         let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
         Self(self.0.saturating_add(by))

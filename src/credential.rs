@@ -5,6 +5,8 @@
 
 mod syntax;
 
+pub(crate) use syntax::is_b64token as is_bearer_token;
+
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use thiserror::Error;
 
@@ -22,8 +24,8 @@ pub(crate) enum Credential<'a> {
     Malformed(Malformed),
     /// More than [`MAX_CREDENTIAL_BYTES`], well-formed or not. Whatever it is, it is no key.
     TooLong {
-        /// All of it.
-        value: &'a [u8],
+        /// All of it, if it stands where a token does. Its characters were not looked at.
+        token: Option<&'a [u8]>,
         /// Which of the places it came from.
         place: usize,
     },
@@ -172,7 +174,7 @@ mod tests {
                 "too much",
                 &[(KEY, &long)],
                 Credential::TooLong {
-                    value: &long,
+                    token: Some(&long),
                     place: 1,
                 },
             ),

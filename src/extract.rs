@@ -8,10 +8,10 @@ use std::sync::Arc;
 use axum_core::body::Body;
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, Response};
-use bytes::Bytes;
+use http::Method;
 use http::request::Parts;
 
-use crate::layer::{Authentication, Reason, Rejection, misconfigured};
+use crate::layer::{Authentication, Gate, Reason, Rejection, misconfigured};
 use crate::principal::Principal;
 use crate::scope::{Demand, is_valid_demand};
 
@@ -19,7 +19,9 @@ use crate::scope::{Demand, is_valid_demand};
 /// gate that let the request in, 500 where no gate ran.
 pub struct ExtractRejection {
     rejection: Rejection,
-    response: http::Response<Bytes>,
+    /// `None` where none ran.
+    gate: Option<Arc<Gate>>,
+    method: Method,
 }
 
 impl ExtractRejection {
@@ -29,24 +31,29 @@ impl ExtractRejection {
     }
 
     fn through(authentication: &Authentication, reason: Reason, parts: &Parts) -> Self {
-        let rejection = Rejection::new(reason);
         Self {
-            response: authentication.gate.refuse(rejection.clone(), &parts.method),
-            rejection,
+            rejection: Rejection::new(reason),
+            gate: Some(Arc::clone(&authentication.gate)),
+            method: parts.method.clone(),
         }
     }
 
     fn no_gate(parts: &Parts) -> Self {
         Self {
             rejection: Rejection::new(Reason::Misconfigured),
-            response: misconfigured(&parts.method),
+            gate: None,
+            method: parts.method.clone(),
         }
     }
 }
 
 impl IntoResponse for ExtractRejection {
     fn into_response(self) -> Response {
-        self.response.map(Body::from)
+        let response = match self.gate {
+            Some(gate) => gate.refuse(self.rejection, &self.method),
+            None => misconfigured(&self.method),
+        };
+        response.map(Body::from)
     }
 }
 

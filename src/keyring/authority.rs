@@ -219,7 +219,8 @@ pub(crate) fn update(caller: &Caller, patch: &KeyPatch, rows: &Rows) -> Result<D
     // whoever holds all that the key holds, before and after.
     let only_takes_away = patch.name.is_none() && patch.enabled != Some(true);
     let covers = |key: &KeyRecord| power.covers(&key.scopes, &key.environment, key.expires_at);
-    if !only_takes_away && !(covers(before) && covers(&after)) {
+    let holds_enough = covers(before) && covers(&after);
+    if !only_takes_away && !holds_enough {
         return Err(Refusal::ExceedsCaller);
     }
     match before.status(rows.now) {

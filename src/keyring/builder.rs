@@ -23,8 +23,8 @@ pub struct Builder {
     environments: Vec<String>,
     scopes: Option<Vec<String>>,
     max_staleness: Duration,
-    poll_interval: Duration,
-    lookup_deadline: Duration,
+    poll_interval: Option<Duration>,
+    lookup_deadline: Option<Duration>,
     known_keys: u64,
     unknown_keys: u64,
     concurrent_lookups: usize,
@@ -95,8 +95,8 @@ impl Builder {
             environments: vec!["live".to_owned()],
             scopes: None,
             max_staleness: Duration::from_secs(5),
-            poll_interval: Duration::from_secs(1),
-            lookup_deadline: Duration::from_millis(500),
+            poll_interval: None,
+            lookup_deadline: None,
             known_keys: 100_000,
             unknown_keys: 10_000,
             concurrent_lookups: 64,
@@ -134,15 +134,16 @@ impl Builder {
     }
 
     /// How often to sync, with one small query, whatever the traffic. Nudges come on top.
-    /// Defaults to 1 s; at most a quarter of `max_staleness`.
+    /// At most a quarter of `max_staleness`. Defaults to 1 s, or to that quarter if it is less.
     pub fn poll_interval(mut self, poll_interval: Duration) -> Self {
-        self.poll_interval = poll_interval;
+        self.poll_interval = Some(poll_interval);
         self
     }
 
-    /// How long a request waits for a look-up before it is answered with 503. Defaults to 500 ms.
+    /// How long a request waits for a look-up before it is answered with 503. Less than
+    /// `max_staleness`. Defaults to 500 ms, or to half of `max_staleness` if that is less.
     pub fn lookup_deadline(mut self, lookup_deadline: Duration) -> Self {
-        self.lookup_deadline = lookup_deadline;
+        self.lookup_deadline = Some(lookup_deadline);
         self
     }
 
@@ -176,7 +177,8 @@ impl Builder {
     /// Checks the options and starts to follow the store. Asks nothing of it yet, so that a store
     /// that is away fails nothing: the gate answers 503 until it is back.
     pub fn build(self) -> Result<Keyring, BuildError> {
-        self.check()?;
+        let (poll_interval, lookup_deadline) = self.rhythm();
+        self.check(poll_interval, lookup_deadline)?;
         let prefix = self.prefix.ok_or(BuildError::NoPrefix)?;
         let format = KeyFormat::new(&prefix, &self.environments)?;
         let catalogue = self.scopes.map(Catalogue::new).transpose()?;
@@ -199,7 +201,7 @@ impl Builder {
             flights: Flights::new(
                 self.concurrent_lookups,
                 self.waiting_requests,
-                self.lookup_deadline,
+                lookup_deadline,
             ),
             cooldown: cooldown::Cooldown::new(),
             budget: budget::Budget::new(a_second, burst),
@@ -213,21 +215,26 @@ impl Builder {
         });
         let weak: Weak<Inner> = Arc::downgrade(&inner);
         let store = Arc::clone(&inner.store);
-        runtime.spawn(sync::run(weak, store, self.poll_interval, wake, gone));
+        runtime.spawn(sync::run(weak, store, poll_interval, wake, gone));
         Ok(Keyring { inner })
     }
 
-    fn check(&self) -> Result<(), BuildError> {
-        at_least(
-            "poll_interval",
-            self.poll_interval,
-            Duration::from_millis(1),
-        )?;
-        at_least(
-            "lookup_deadline",
-            self.lookup_deadline,
-            Duration::from_millis(1),
-        )?;
+    /// The poll interval and the look-up deadline. What was not given fits itself in; what was
+    /// given is never changed, and refused where it does not fit.
+    fn rhythm(&self) -> (Duration, Duration) {
+        let poll = Duration::from_secs(1).min(self.max_staleness / 4);
+        let deadline = Duration::from_millis(500).min(self.max_staleness / 2);
+        (
+            self.poll_interval.unwrap_or(poll),
+            self.lookup_deadline.unwrap_or(deadline),
+        )
+    }
+
+    fn check(&self, poll_interval: Duration, lookup_deadline: Duration) -> Result<(), BuildError> {
+        let least = Duration::from_millis(1);
+        at_least("max_staleness", self.max_staleness, least * 4)?;
+        at_least("poll_interval", poll_interval, least)?;
+        at_least("lookup_deadline", lookup_deadline, least)?;
         at_least("the capacity for known keys", self.known_keys, 1)?;
         at_least("the capacity for unknown keys", self.unknown_keys, 1)?;
         // One for known keys and one for all others.
@@ -235,15 +242,15 @@ impl Builder {
         at_least("waiting requests", self.waiting_requests, 1)?;
         at_least("unknown look-ups a second", self.unknown_lookups.0, 1)?;
         at_least("unknown look-ups at once", self.unknown_lookups.1, 1)?;
-        if self.poll_interval > self.max_staleness / 4 {
+        if poll_interval > self.max_staleness / 4 {
             return Err(BuildError::PollTooSeldom {
-                poll_interval: self.poll_interval,
+                poll_interval,
                 max_staleness: self.max_staleness,
             });
         }
-        if self.lookup_deadline >= self.max_staleness {
+        if lookup_deadline >= self.max_staleness {
             return Err(BuildError::DeadlineTooLong {
-                lookup_deadline: self.lookup_deadline,
+                lookup_deadline,
                 max_staleness: self.max_staleness,
             });
         }
@@ -255,7 +262,7 @@ fn owned(texts: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<String> {
     texts.into_iter().map(|t| t.as_ref().to_owned()).collect()
 }
 
-fn at_least<T: PartialOrd + fmt::Debug>(
+fn at_least<T: Copy + PartialOrd + fmt::Debug>(
     option: &'static str,
     value: T,
     least: T,

@@ -59,10 +59,16 @@ impl Cooldown {
     /// Waits for leave to ask the store. Fails when the probe fails that was waited for.
     pub(crate) async fn admit(&self) -> Result<Pass<'_>, Unavailable> {
         let mut phase = self.phase.subscribe();
+        let mut waited_in = None;
         loop {
             let seen = *phase.borrow_and_update();
             match seen {
                 Phase::Healthy => return Ok(self.pass(false)),
+                // Another pause than the one before: the probe in between failed, maybe so fast
+                // that it was not seen.
+                Phase::Cooling(_) if waited_in.is_some_and(|phase| phase != seen) => {
+                    return Err(Unavailable::StoreFailed);
+                }
                 Phase::Cooling(until) => tokio::select! {
                     () = sleep_until(until) => {
                         if self.advance(seen, Phase::Probing) {
@@ -72,13 +78,9 @@ impl Cooldown {
                     // The sender is a field of `self`: this cannot fail.
                     _ = phase.changed() => {}
                 },
-                Phase::Probing => {
-                    let _ = phase.changed().await;
-                    if matches!(*phase.borrow_and_update(), Phase::Cooling(_)) {
-                        return Err(Unavailable::StoreFailed);
-                    }
-                }
+                Phase::Probing => drop(phase.changed().await),
             }
+            waited_in = Some(seen);
         }
     }
 
@@ -132,13 +134,12 @@ impl Pass<'_> {
     pub(crate) fn settle(self, verdict: Verdict) {
         let cooling = Phase::Cooling(Instant::now() + pause());
         match (self.probe, verdict) {
-            // The drop says so.
-            (true, Verdict::Answered) => {}
+            // A look-up that began before the failure says nothing of the store after it; and
+            // that a probe was answered is said by its drop.
+            (_, Verdict::Answered) => {}
             (true, Verdict::Failed) => {
                 self.cooldown.advance(Phase::Probing, cooling);
             }
-            // A look-up that began before the failure says nothing of the store after it.
-            (false, Verdict::Answered) => {}
             (false, Verdict::Failed) => {
                 self.cooldown.advance(Phase::Healthy, cooling);
             }
@@ -156,8 +157,8 @@ impl Drop for Pass<'_> {
 
 /// The pause, spread by a quarter both ways, so that replicas do not probe in step.
 fn pause() -> Duration {
-    let quarter = u32::try_from(PAUSE.as_micros() / 4).unwrap_or(0);
+    let half = PAUSE / 2;
     // Without random bytes replicas may probe in step, which does no harm.
-    let spread = getrandom::u32().unwrap_or(0) % (2 * quarter + 1);
-    PAUSE - Duration::from_micros(quarter.into()) + Duration::from_micros(spread.into())
+    let random = getrandom::u32().unwrap_or(u32::MAX / 2);
+    PAUSE * 3 / 4 + half.mul_f64(f64::from(random) / f64::from(u32::MAX))
 }

@@ -36,16 +36,18 @@ pub(crate) struct CacheSizes {
 /// The current epoch, and what only syncs and writes look at.
 pub(crate) struct Timeline {
     current: ArcSwap<Epoch>,
-    history: Mutex<History>,
+    history: Mutex<Followed>,
     epochs: AtomicU64,
     sizes: CacheSizes,
 }
 
-struct History {
+/// How far the store's history was followed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Followed {
     /// Up to where every change row has been applied to the current epoch.
-    applied: Option<Position>,
+    pub(crate) applied: Option<Position>,
     /// The newest revision seen, here or by a write.
-    highest: u64,
+    pub(crate) highest: u64,
 }
 
 impl Timeline {
@@ -56,7 +58,7 @@ impl Timeline {
                 freshness: Freshness::at(0, SHARDS),
                 cache: Cache::new(&sizes),
             }),
-            history: Mutex::new(History {
+            history: Mutex::new(Followed {
                 applied: None,
                 highest: 0,
             }),
@@ -73,6 +75,11 @@ impl Timeline {
 
     pub(crate) fn applied(&self) -> Option<Position> {
         self.history().applied
+    }
+
+    /// How far the history was followed, to be asked before a sync is sent.
+    pub(crate) fn followed(&self) -> Followed {
+        *self.history()
     }
 
     /// The newest revision seen, to be asked before a write is sent.
@@ -93,34 +100,45 @@ impl Timeline {
         epoch.freshness.publish_sync(began);
     }
 
-    /// A sync that began at `began` found another history, or the first one.
-    pub(crate) fn start_over_at(&self, position: Position, began: u64) {
+    /// A sync that began at `began` found another history, or the first one. `highest_then` is
+    /// the newest revision seen before it was sent.
+    pub(crate) fn start_over_at(&self, position: Position, highest_then: u64, began: u64) {
         let mut history = self.history();
         history.applied = Some(position);
-        history.highest = position.revision;
-        let epoch = self.next_epoch(position.revision);
+        // A write of ours that committed since then may have come after the sync looked, and a
+        // read replica may not have it yet. If it went to the history that is left behind here,
+        // then this is too high, and the next sync finds that.
+        let written_meanwhile = history.highest > highest_then;
+        let revision = if written_meanwhile {
+            position.revision.max(history.highest)
+        } else {
+            position.revision
+        };
+        history.highest = revision;
+        let epoch = self.next_epoch(revision);
         // Before anybody can see the new epoch; a look-up of the old one lands in the old cache.
         epoch.freshness.publish_sync(began);
         self.current.store(Arc::new(epoch));
     }
 
-    /// A write of ours committed; its caller hears of it only after this. `highest_then` is what
-    /// [`Timeline::highest`] said before the write was sent. Answers whether the history still
-    /// holds together; if not, everything is looked up again until the next sync.
-    pub(crate) fn committed(
+    /// A write of ours committed at `revision`, or found its change already made; its caller
+    /// hears of it only after this. `least` is the lowest revision it can have in the history that
+    /// was known when it was sent. Answers whether that history still holds; if not, everything is
+    /// looked up again until the next sync.
+    pub(crate) fn heed(
         &self,
         store: StoreId,
         revision: u64,
         touched: &[Touched],
-        highest_then: u64,
+        least: u64,
     ) -> bool {
         let mut history = self.history();
         let another = history
             .applied
             .is_some_and(|applied| applied.store != store);
-        if another || revision <= highest_then {
-            // A commit always gets a revision above all that went before. This one did not: it
-            // went to another store than the one we know, and what we remember is not of it.
+        if another || revision < least {
+            // It went to another store, or to another past of it, than the one we know: what we
+            // remember is not of that.
             history.highest = revision;
             let epoch = self.next_epoch(revision);
             self.current.store(Arc::new(epoch));
@@ -151,7 +169,7 @@ impl Timeline {
         }
     }
 
-    fn history(&self) -> MutexGuard<'_, History> {
+    fn history(&self) -> MutexGuard<'_, Followed> {
         // Nothing under the lock can panic half-way but an allocation.
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }

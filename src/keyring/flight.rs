@@ -9,14 +9,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::{Instant, timeout_at};
 
 use super::Inner;
 use super::authorize::{Question, Unavailable};
-use super::budget::Reservation;
-use super::cooldown::Verdict;
+use super::cooldown::{Pass, Verdict};
 use super::epoch::Epoch;
+use crate::clock::BootTime;
 use crate::principal::Known;
 use crate::store::{LookUp, StoreError, StoreErrorKind};
 
@@ -28,9 +28,20 @@ pub(crate) enum Landing {
     Unavailable(Unavailable),
 }
 
+/// What a flight's waiters are given.
+#[derive(Clone)]
+struct Landed {
+    landing: Landing,
+    /// The moment for which the answer holds, whatever happened after it.
+    as_of: BootTime,
+}
+
+/// Where a flight's answer appears.
+type Arrival = watch::Receiver<Option<Landed>>;
+
 /// The flights under way.
 pub(crate) struct Flights {
-    under_way: Mutex<HashMap<Question, watch::Receiver<Option<Landing>>>>,
+    under_way: Mutex<HashMap<Question, Arrival>>,
     waiting: AtomicUsize,
     waiters: usize,
     /// Look-ups at a time of digests that opened a key not long ago.
@@ -63,17 +74,25 @@ impl Flights {
         let Some(_place) = Place::take(&self.waiting, self.waiters) else {
             return Landing::Unavailable(Unavailable::Overloaded);
         };
-        let mut landing = match self.board(inner, epoch, question) {
-            Ok(landing) => landing,
+        let mut arrival = match self.board(inner, epoch, question) {
+            Ok(arrival) => arrival,
             Err(why) => return Landing::Unavailable(why),
         };
-        match landing.wait_for(Option::is_some).await {
-            Ok(landed) => landed
-                .clone()
-                .unwrap_or(Landing::Unavailable(Unavailable::Corrupt)),
+        let landed = match arrival.wait_for(Option::is_some).await {
+            Ok(landed) => landed.clone(),
             // The task went without a word: the store panicked, or the runtime is going down.
-            Err(_) => Landing::Unavailable(Unavailable::Corrupt),
+            Err(_) => None,
+        };
+        let Some(Landed { landing, as_of }) = landed else {
+            return Landing::Unavailable(Unavailable::Corrupt);
+        };
+        // The deadline is kept by Tokio's clock, which stands still while the machine sleeps.
+        // An answer from before the sleep is too old, whoever waited for it.
+        let age = inner.clock.boot().saturating_since(as_of);
+        if age > inner.max_staleness {
+            return Landing::Unavailable(Unavailable::Deadline);
         }
+        landing
     }
 
     fn board(
@@ -81,37 +100,37 @@ impl Flights {
         inner: &Arc<Inner>,
         epoch: Arc<Epoch>,
         question: Question,
-    ) -> Result<watch::Receiver<Option<Landing>>, Unavailable> {
+    ) -> Result<Arrival, Unavailable> {
         let mut under_way = self.under_way();
-        if let Some(landing) = under_way.get(&question) {
-            return Ok(landing.clone());
+        if let Some(arrival) = under_way.get(&question) {
+            return Ok(arrival.clone());
         }
         // Flights whose waiters all left go on to their deadline, so they are bounded apart.
         if under_way.len() >= self.waiters {
             return Err(Unavailable::Overloaded);
         }
         let once_found = epoch.cache.once_found(&question.digest);
-        let reservation = if once_found {
-            None
-        } else {
-            let reservation = inner.budget.reserve(inner.clock.boot());
-            Some(reservation.ok_or(Unavailable::TooManyUnknown)?)
-        };
-        let (sender, landing) = watch::channel(None);
-        under_way.insert(question, landing.clone());
+        let now = inner.clock.boot();
+        if !once_found && inner.budget.is_spent(now) {
+            return Err(Unavailable::TooManyUnknown);
+        }
+        let (sender, arrival) = watch::channel(None);
+        under_way.insert(question, arrival.clone());
         drop(under_way);
         let flight = Flight {
             inner: Arc::clone(inner),
             epoch,
             question,
+            once_found,
+            as_of: now,
             sender,
             landed: false,
         };
-        tokio::spawn(flight.fly(once_found, reservation));
-        Ok(landing)
+        tokio::spawn(flight.fly());
+        Ok(arrival)
     }
 
-    fn under_way(&self) -> MutexGuard<'_, HashMap<Question, watch::Receiver<Option<Landing>>>> {
+    fn under_way(&self) -> MutexGuard<'_, HashMap<Question, Arrival>> {
         self.under_way
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -128,13 +147,16 @@ struct Flight {
     inner: Arc<Inner>,
     epoch: Arc<Epoch>,
     question: Question,
-    sender: watch::Sender<Option<Landing>>,
+    /// Whether the digest opened a key not long ago.
+    once_found: bool,
+    as_of: BootTime,
+    sender: watch::Sender<Option<Landed>>,
     landed: bool,
 }
 
 impl Flight {
-    async fn fly(mut self, once_found: bool, reservation: Option<Reservation>) {
-        let landing = self.look_up(once_found).await;
+    async fn fly(mut self) {
+        let landing = self.look_up().await;
         match &landing {
             // Remembered before the flight goes from the table, so that there is no moment at
             // which a request finds neither.
@@ -143,8 +165,8 @@ impl Flight {
                 self.epoch
                     .cache
                     .remember_unknown(self.question.digest, self.question.tag);
-                if let Some(reservation) = reservation {
-                    reservation.spend();
+                if !self.once_found {
+                    self.inner.budget.spend(self.inner.clock.boot());
                 }
             }
             Landing::Unavailable(_) => {}
@@ -152,38 +174,25 @@ impl Flight {
         self.landed = true;
         self.inner.flights.under_way().remove(&self.question);
         // Nobody may be waiting any more.
-        self.sender.send_replace(Some(landing));
+        let as_of = self.as_of;
+        self.sender.send_replace(Some(Landed { landing, as_of }));
     }
 
-    async fn look_up(&self, once_found: bool) -> Landing {
-        let inner = &self.inner;
+    async fn look_up(&mut self) -> Landing {
+        let inner = Arc::clone(&self.inner);
         let flights = &inner.flights;
         let deadline = Instant::now() + flights.deadline;
-        // The wait for a turn: after a failure the store, or this one digest, is left alone for
-        // a moment; and only so many look-ups run at a time.
-        let turn = async {
-            inner.cooldown.digest_is_cool(&self.question.digest).await;
-            let lane = if once_found {
-                &flights.known
-            } else {
-                &flights.unknown
-            };
-            let permit = lane.acquire().await.map_err(|_| Unavailable::Overloaded)?;
-            let pass = inner.cooldown.admit().await?;
-            Ok::<_, Unavailable>((permit, pass))
-        };
-        let (_permit, pass) = match timeout_at(deadline, turn).await {
-            Ok(Ok(turn)) => turn,
-            Ok(Err(why)) => return Landing::Unavailable(why),
-            Err(_) => return Landing::Unavailable(Unavailable::Overloaded),
+        let (_permit, pass) = match self.turn(&inner, deadline).await {
+            Ok(turn) => turn,
+            Err(why) => return Landing::Unavailable(why),
         };
         // The age of the answer counts from before the question was sent.
-        let began = inner.clock.boot();
+        self.as_of = inner.clock.boot();
         let answer = timeout_at(deadline, inner.store.look_up(&self.question.digest)).await;
         match answer {
             Ok(Ok(row)) => {
                 pass.settle(Verdict::Answered);
-                self.read(row, began)
+                self.read(row)
             }
             Ok(Err(error)) if error.kind() == StoreErrorKind::Corrupt => {
                 report(&error);
@@ -204,7 +213,36 @@ impl Flight {
         }
     }
 
-    fn read(&self, row: LookUp, began: crate::clock::BootTime) -> Landing {
+    /// Waits for a turn: after a failure the store, or this one digest, is left alone for a
+    /// moment; and only so many look-ups run at a time.
+    async fn turn<'a>(
+        &self,
+        inner: &'a Inner,
+        deadline: Instant,
+    ) -> Result<(SemaphorePermit<'a>, Pass<'a>), Unavailable> {
+        let cool = inner.cooldown.digest_is_cool(&self.question.digest);
+        timeout_at(deadline, cool)
+            .await
+            .map_err(|_| Unavailable::Corrupt)?;
+        let lane = if self.once_found {
+            &inner.flights.known
+        } else {
+            &inner.flights.unknown
+        };
+        let Ok(Ok(permit)) = timeout_at(deadline, lane.acquire()).await else {
+            return Err(Unavailable::Overloaded);
+        };
+        // Again, since those before it in the lane may have spent the rest.
+        if !self.once_found && inner.budget.is_spent(inner.clock.boot()) {
+            return Err(Unavailable::TooManyUnknown);
+        }
+        let pass = timeout_at(deadline, inner.cooldown.admit())
+            .await
+            .map_err(|_| Unavailable::StoreFailed)??;
+        Ok((permit, pass))
+    }
+
+    fn read(&mut self, row: LookUp) -> Landing {
         let inner = &self.inner;
         if self.question.tag.is_ahead_of(row.revision) {
             // Older than what this process knows of. From a primary that means that its history
@@ -212,8 +250,19 @@ impl Flight {
             inner.wake.notify_one();
             return Landing::Unavailable(Unavailable::Behind);
         }
-        if !row.primary && !self.lease_holds() {
-            return Landing::Unavailable(Unavailable::Behind);
+        let began = self.as_of;
+        if !row.primary {
+            // A read replica may lag behind by any time. Its row counts as of the lease, and
+            // against the tag that goes with that lease, which may have moved on meanwhile.
+            let shard = self.question.digest.shard().into();
+            let reading = self.epoch.freshness.read(shard);
+            let now = inner.clock.boot().as_nanos();
+            if reading.tag.is_ahead_of(row.revision)
+                || !reading.is_trusted(now, inner.max_staleness_nanos)
+            {
+                return Landing::Unavailable(Unavailable::Behind);
+            }
+            self.as_of = began.min(BootTime::from_nanos(reading.synced_at));
         }
         let Some(found) = row.found else {
             return Landing::Unknown;
@@ -226,15 +275,6 @@ impl Flight {
         });
         let (digest, tag) = (self.question.digest, self.question.tag.positive);
         Landing::Found(Arc::new(Known::new(found, digest, tag, ends)))
-    }
-
-    fn lease_holds(&self) -> bool {
-        let reading = self
-            .epoch
-            .freshness
-            .read(self.question.digest.shard().into());
-        let now = self.inner.clock.boot().as_nanos();
-        reading.is_trusted(now, self.inner.max_staleness_nanos)
     }
 }
 

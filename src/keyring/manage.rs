@@ -261,7 +261,9 @@ impl Keyring {
 pub(crate) fn changed(transacted: Transacted) -> Result<Read<KeyRecord>, WriteError> {
     let now = transacted.now;
     match transacted.outcome {
-        Outcome::Committed { record: value, .. } | Outcome::Kept(value) => Ok(Read { now, value }),
+        Outcome::Committed { record, .. } | Outcome::Kept { record, .. } => {
+            Ok(Read { now, value: record })
+        }
         Outcome::Refused(refusal) => Err(WriteError::Refused(refusal)),
     }
 }

@@ -20,6 +20,8 @@ mod freshness;
 mod health;
 mod manage;
 mod sync;
+#[cfg(test)]
+mod tests;
 mod writes;
 
 use std::fmt;

@@ -8,10 +8,12 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::Inner;
-use crate::store::{KeyStore, Position, StoreError, StoreErrorKind, SyncReport};
+use super::epoch::Followed;
+use crate::store::{KeyStore, StoreError, StoreErrorKind, SyncReport};
 
 /// Nudges that come closer together than this share a sync.
 const NUDGE_GAP: Duration = Duration::from_millis(10);
@@ -37,13 +39,16 @@ enum Break {
     Gap,
 }
 
-fn continuity(since: Option<Position>, report: &SyncReport) -> Continuity {
-    let Some(since) = since else {
+/// `followed` is how far the history was followed when the sync was sent. The newest revision seen
+/// may lie above the last one applied, by a write of ours: a store below it has lost that write.
+fn continuity(followed: Followed, report: &SyncReport) -> Continuity {
+    let Followed { applied, highest } = followed;
+    let Some(since) = applied else {
         return Continuity::First;
     };
     if report.position.store != since.store {
         Continuity::Broken(Break::AnotherStore)
-    } else if report.position.revision < since.revision {
+    } else if report.position.revision < since.revision.max(highest) {
         Continuity::Broken(Break::WentBack)
     } else {
         match report.nonce_then {
@@ -61,9 +66,11 @@ impl Inner {
         let inner = Arc::clone(self);
         tokio::spawn(async move { inner.sync_here().await })
             .await
-            .unwrap_or_else(|_| {
+            .unwrap_or_else(|panic| {
                 let context = "a sync panicked";
-                Err(Arc::new(StoreError::new(StoreErrorKind::Corrupt, context)))
+                let error = StoreError::new(StoreErrorKind::Corrupt, context).caused_by(panic);
+                tracing::error!(error = &error as &dyn std::error::Error, "a sync failed");
+                Err(Arc::new(error))
             })
     }
 
@@ -72,10 +79,11 @@ impl Inner {
         let mut last = self.last_sync.lock().await;
         // The lease counts from the start. The answer may be as old as the question.
         let began = self.clock.boot();
-        let since = self.timeline.applied();
-        let result = match timeout(self.sync_deadline, self.store.sync(since)).await {
+        let followed = self.timeline.followed();
+        let answer = timeout(self.sync_deadline, self.store.sync(followed.applied)).await;
+        let result = match answer {
             Ok(Ok(report)) => {
-                self.apply(since, &report, began.as_nanos());
+                self.apply(followed, &report, began.as_nanos());
                 Ok(())
             }
             Ok(Err(error)) => Err(Arc::new(error)),
@@ -97,20 +105,20 @@ impl Inner {
         result
     }
 
-    fn apply(&self, since: Option<Position>, report: &SyncReport, began: u64) {
-        match continuity(since, report) {
+    fn apply(&self, followed: Followed, report: &SyncReport, began: u64) {
+        let (position, highest) = (report.position, followed.highest);
+        match continuity(followed, report) {
             Continuity::Unbroken => {
-                self.timeline
-                    .continue_to(report.position, &report.changes, began);
+                self.timeline.continue_to(position, &report.changes, began);
             }
-            Continuity::First => self.timeline.start_over_at(report.position, began),
+            Continuity::First => self.timeline.start_over_at(position, highest, began),
             Continuity::Broken(why) => {
                 tracing::error!(
                     why = &why as &dyn std::error::Error,
-                    revision = report.position.revision,
+                    revision = position.revision,
                     "the store's history broke: everything remembered is dropped"
                 );
-                self.timeline.start_over_at(report.position, began);
+                self.timeline.start_over_at(position, highest, began);
             }
         }
     }
@@ -124,7 +132,11 @@ pub(super) async fn run(
     wake: Arc<Notify>,
     mut last_keyring: watch::Receiver<()>,
 ) {
-    let mut nudges = store.nudges();
+    // A task of its own: nudges are a comfort, and a store that panics over them must not take
+    // the syncs along. Dropping the set ends it.
+    let nudged = Arc::new(Notify::new());
+    let mut nudges = JoinSet::new();
+    nudges.spawn(pass_on_nudges(store, Arc::clone(&nudged)));
     loop {
         match inner.upgrade() {
             // The outcome is kept and reported by the sync itself.
@@ -133,7 +145,7 @@ pub(super) async fn run(
         }
         tokio::select! {
             () = sleep(poll) => {}
-            () = nudges.nudged() => sleep(NUDGE_GAP).await,
+            () = nudged.notified() => sleep(NUDGE_GAP).await,
             () = wake.notified() => {}
             // The sender lives in `Inner`; it says nothing, it only goes.
             _ = last_keyring.changed() => return,
@@ -141,10 +153,18 @@ pub(super) async fn run(
     }
 }
 
+async fn pass_on_nudges(store: Arc<dyn KeyStore>, nudged: Arc<Notify>) {
+    let mut nudges = store.nudges();
+    loop {
+        nudges.nudged().await;
+        nudged.notify_one();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::StoreId;
+    use crate::store::{Position, StoreId};
 
     fn position(store: u8, revision: u64, nonce: i64) -> Position {
         Position {
@@ -155,10 +175,13 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn a_history_is_followed_only_where_it_is_unbroken() {
         struct Test {
             name: &'static str,
             since: Option<Position>,
+            /// Zero where no write of ours went beyond `since`.
+            written: u64,
             position: Position,
             nonce_then: Option<i64>,
             result: Continuity,
@@ -167,6 +190,7 @@ mod tests {
             Test {
                 name: "the first sync follows nothing",
                 since: None,
+                written: 0,
                 position: position(1, 5, 50),
                 nonce_then: Some(50),
                 result: Continuity::First,
@@ -174,6 +198,7 @@ mod tests {
             Test {
                 name: "nothing happened",
                 since: Some(position(1, 5, 50)),
+                written: 0,
                 position: position(1, 5, 50),
                 nonce_then: Some(50),
                 result: Continuity::Unbroken,
@@ -181,6 +206,7 @@ mod tests {
             Test {
                 name: "it went on",
                 since: Some(position(1, 5, 50)),
+                written: 0,
                 position: position(1, 9, 90),
                 nonce_then: Some(50),
                 result: Continuity::Unbroken,
@@ -188,6 +214,7 @@ mod tests {
             Test {
                 name: "another store, though the numbers fit",
                 since: Some(position(1, 5, 50)),
+                written: 0,
                 position: position(2, 9, 90),
                 nonce_then: Some(50),
                 result: Continuity::Broken(Break::AnotherStore),
@@ -195,13 +222,31 @@ mod tests {
             Test {
                 name: "restored to an older state",
                 since: Some(position(1, 5, 50)),
+                written: 0,
                 position: position(1, 4, 40),
                 nonce_then: None,
                 result: Continuity::Broken(Break::WentBack),
             },
             Test {
+                name: "restored to just before a write of ours",
+                since: Some(position(1, 5, 50)),
+                written: 7,
+                position: position(1, 5, 50),
+                nonce_then: Some(50),
+                result: Continuity::Broken(Break::WentBack),
+            },
+            Test {
+                name: "it went on by a write of ours",
+                since: Some(position(1, 5, 50)),
+                written: 7,
+                position: position(1, 7, 70),
+                nonce_then: Some(50),
+                result: Continuity::Unbroken,
+            },
+            Test {
                 name: "restored, and back at the same number by another way",
                 since: Some(position(1, 5, 50)),
+                written: 0,
                 position: position(1, 5, 51),
                 nonce_then: Some(51),
                 result: Continuity::Broken(Break::AnotherHistory),
@@ -209,6 +254,7 @@ mod tests {
             Test {
                 name: "restored, and beyond by another way",
                 since: Some(position(1, 5, 50)),
+                written: 0,
                 position: position(1, 9, 91),
                 nonce_then: Some(51),
                 result: Continuity::Broken(Break::AnotherHistory),
@@ -216,6 +262,7 @@ mod tests {
             Test {
                 name: "away for so long that the rows are pruned",
                 since: Some(position(1, 5, 50)),
+                written: 0,
                 position: position(1, 90_000, 9),
                 nonce_then: None,
                 result: Continuity::Broken(Break::Gap),
@@ -227,12 +274,13 @@ mod tests {
                 nonce_then: test.nonce_then,
                 changes: Vec::new(),
             };
-            assert_eq!(
-                continuity(test.since, &report),
-                test.result,
-                "{}",
-                test.name
-            );
+            let followed = Followed {
+                applied: test.since,
+                highest: test
+                    .written
+                    .max(test.since.map_or(0, |since| since.revision)),
+            };
+            assert_eq!(continuity(followed, &report), test.result, "{}", test.name);
         }
     }
 }

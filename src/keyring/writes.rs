@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::Inner;
+use crate::key::KeyDigest;
 use crate::store::{
-    Decision, Outcome, Refusal, Rows, StoreError, StoreErrorKind, Subjects, Transacted,
+    Decision, Outcome, Refusal, Rows, StoreError, StoreErrorKind, Subjects, Touched, Transacted,
 };
 
 /// How long a caller of the admin API waits for the store. A write itself goes on to its end.
@@ -50,12 +51,13 @@ impl Inner {
         let decide = Box::new(move |rows: &Rows| decide(rows).unwrap_or_else(Decision::Refuse));
         let task = tokio::spawn(async move {
             let unsettled = Unsettled(&inner);
+            let caller = subjects.caller;
             let highest_then = inner.timeline.highest();
             let result = inner.store.transact(subjects, decide).await;
             match &result {
                 Ok(transacted) => {
                     unsettled.settle();
-                    inner.committed(&transacted.outcome, highest_then);
+                    inner.heed(transacted, caller, highest_then);
                 }
                 // The drop forgets: what it put out of date is not known.
                 Err(error) if error.kind() == StoreErrorKind::OutcomeUnknown => drop(unsettled),
@@ -78,22 +80,32 @@ impl Inner {
         }
     }
 
-    fn committed(&self, outcome: &Outcome, highest_then: u64) {
-        let Outcome::Committed {
-            store,
-            revision,
-            touched,
-            record: _,
-        } = outcome
-        else {
-            return;
+    /// Makes what a transaction did, or found done, hold for what is remembered here, before
+    /// anybody is told of it.
+    fn heed(&self, transacted: &Transacted, caller: Option<KeyDigest>, highest_then: u64) {
+        let (touched, committed) = match &transacted.outcome {
+            Outcome::Committed { touched, .. } => (touched.clone(), true),
+            Outcome::Kept { touched, .. } => (touched.clone(), false),
+            // The caller came in on a remembered answer that is out of date.
+            Outcome::Refused(Refusal::CallerDead | Refusal::CallerLacksScope) => {
+                let touched = caller.iter().map(Touched::changed).collect();
+                (touched, false)
+            }
+            Outcome::Refused(_) => return,
+        };
+        // A commit gets a revision above all that were known when it was sent; what is found done
+        // has one at least as high.
+        let least = if committed {
+            highest_then + 1
+        } else {
+            highest_then
         };
         let unbroken = self
             .timeline
-            .committed(*store, *revision, touched, highest_then);
+            .heed(transacted.store, transacted.revision, &touched, least);
         if !unbroken {
             tracing::error!(
-                revision,
+                revision = transacted.revision,
                 "a write went to another history than the one followed so far: \
                  everything remembered is dropped"
             );

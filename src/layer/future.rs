@@ -121,7 +121,7 @@ where
                         Some(waiting) => ready!(waiting.answer.as_mut().poll(cx)),
                         None => spent(None),
                     };
-                    spent(waiting.take()).answered(answer)
+                    (*spent(waiting.take())).answered(answer)
                 }
             };
             this.state.set(next);
@@ -133,7 +133,7 @@ impl<S, B> Waiting<S, B>
 where
     S: Service<Request<B>>,
 {
-    fn answered(mut self: Box<Self>, answer: Result<Principal, Denial>) -> State<S, B> {
+    fn answered(mut self, answer: Result<Principal, Denial>) -> State<S, B> {
         match answer {
             Ok(principal) => {
                 admit(
@@ -142,10 +142,8 @@ where
                     Some(principal),
                     Some(self.place),
                 );
-                let this = *self;
-                let mut service = this.service;
                 State::Inner {
-                    future: service.call(this.request),
+                    future: self.service.call(self.request),
                 }
             }
             Err(denial) => State::Refused {

@@ -66,8 +66,9 @@ pub(crate) struct Gate {
 
 /// What can be said of a request at once.
 pub(crate) enum Sight {
-    /// An outer layer of the same keyring has let it in; nothing is left to be done.
-    Judged,
+    /// An outer layer of the same keyring has let it in. If there is still a credential in this
+    /// place, because that layer kept it or did not look there, it has had its day.
+    Judged(Option<usize>),
     /// Nobody, and that is allowed here.
     Anonymous,
     /// A good key from this place.
@@ -101,7 +102,7 @@ impl Gate {
         // that of the same keyring, and only for environments that are accepted here.
         if let Some(principal) = Authentication::principal_for(extensions, &self.keyring) {
             return if self.accepts(principal.environment()) {
-                Sight::Judged
+                Sight::Judged(self.place_of_key(headers))
             } else {
                 Sight::Refused(Reason::Dead(Dead::Environment))
             };
@@ -110,11 +111,15 @@ impl Gate {
             Credential::Absent if self.optional => Sight::Anonymous,
             Credential::Absent => Sight::Refused(Reason::MissingCredentials),
             Credential::Malformed(why) => Sight::Refused(Reason::Malformed(why)),
-            Credential::TooLong { value, place }
-            | Credential::Presented {
-                token: value,
+            Credential::TooLong {
+                token: Some(token),
                 place,
-            } if self.is_foreign(value, place) => Sight::Anonymous,
+            }
+            | Credential::Presented { token, place }
+                if self.is_foreign(token, place) =>
+            {
+                Sight::Anonymous
+            }
             Credential::TooLong { .. } => Sight::Refused(Reason::TooLong),
             Credential::Presented { token, place } => match self.judge(token) {
                 Ok(Judged::Now(Ok(principal))) => Sight::Allowed(principal, place),
@@ -163,6 +168,22 @@ impl Gate {
         self.foreign_bearer
             && self.places.get(place) == Some(&Place::Bearer)
             && !self.keyring.format().starts_like_a_key(token)
+            && credential::is_bearer_token(token)
+    }
+
+    /// Where there is a credential for us, good or bad.
+    fn place_of_key(&self, headers: &HeaderMap) -> Option<usize> {
+        match credential::read(headers, &self.places) {
+            Credential::Absent | Credential::Malformed(_) => None,
+            Credential::TooLong { token: None, place } => Some(place),
+            Credential::TooLong {
+                token: Some(token),
+                place,
+            }
+            | Credential::Presented { token, place } => {
+                (!self.is_foreign(token, place)).then_some(place)
+            }
+        }
     }
 
     /// Where credentials other than `Authorization` are read from.

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use http::header::{AUTHORIZATION, HeaderName};
 use tower_layer::Layer;
 
+#[cfg(feature = "axum")]
 pub(crate) use authentication::Authentication;
 pub use body::ResponseBody;
 pub use challenge::InvalidRealm;
@@ -34,6 +35,7 @@ pub(crate) use gate::for_method;
 pub use problem::InvalidProblemTypes;
 pub(crate) use problem::ProblemTypes;
 pub use rejection::{Reason, Rejection};
+#[cfg(feature = "axum")]
 pub(crate) use require::misconfigured;
 pub use require::{Require, RequireFuture, RequireLayer, require_all, require_any, require_scope};
 pub use service::ApiKeyService;

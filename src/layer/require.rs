@@ -21,7 +21,7 @@ use crate::scope::Demand;
 /// Demands one scope of whoever calls a route.
 ///
 /// The layer goes *inside* of [`ApiKeyLayer`](crate::ApiKeyLayer): in axum on a route by
-/// `MethodRouter::route_layer`. A key without the scope is answered 403 with a challenge that
+/// `MethodRouter::route_layer` (on `any(…)`, where axum takes no route layer, by `layer`). A key without the scope is answered 403 with a challenge that
 /// names it; a request without a key, where that is let in, 401.
 ///
 /// ```

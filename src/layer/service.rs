@@ -46,7 +46,8 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let gate = &self.gate;
         match gate.look(request.headers(), request.extensions()) {
-            Sight::Judged => {
+            Sight::Judged(place) => {
+                strip(gate, request.headers_mut(), place);
                 let finish = Finish::of(gate, false);
                 ResponseFuture::inner(self.inner.call(request), finish)
             }
@@ -86,30 +87,29 @@ pub(super) fn admit<B>(
     principal: Option<Principal>,
     place: Option<usize>,
 ) {
-    match place.and_then(|place| gate.places.get(place)) {
-        Some(place) if gate.keep_credential => hide(request.headers_mut(), place),
-        Some(Place::Bearer) => drop(request.headers_mut().remove(AUTHORIZATION)),
-        Some(Place::Header(name)) => drop(request.headers_mut().remove(name)),
-        // Credentials for somebody else stay, but are no less secret.
-        None => gate
-            .places
-            .iter()
-            .for_each(|place| hide(request.headers_mut(), place)),
-    }
+    strip(gate, request.headers_mut(), place);
     request.extensions_mut().insert(Authentication {
         principal,
         gate: Arc::clone(gate),
     });
 }
 
-/// Marks a header so that `Debug` hides its value and HTTP/2 does not index it.
-fn hide(headers: &mut HeaderMap, place: &Place) {
-    let value = match place {
-        Place::Bearer => headers.get_mut(AUTHORIZATION),
-        Place::Header(name) => headers.get_mut(name),
-    };
-    if let Some(value) = value {
-        value.set_sensitive(true);
+/// Takes away the credential at `place`, unless it is to be kept, and hides the rest: what is
+/// for somebody else stays, but is no less secret.
+#[inline]
+fn strip(gate: &Gate, headers: &mut HeaderMap, place: Option<usize>) {
+    for (here, header) in gate.places.iter().enumerate() {
+        let name = match header {
+            Place::Bearer => &AUTHORIZATION,
+            Place::Header(name) => name,
+        };
+        if place == Some(here) && !gate.keep_credential {
+            headers.remove(name);
+        } else if headers.contains_key(name) {
+            // Each line of it: `Debug` hides such a value, and HTTP/2 does not index it.
+            let lines = headers.iter_mut().filter(|(other, _)| *other == name);
+            lines.for_each(|(_, value)| value.set_sensitive(true));
+        }
     }
 }
 

@@ -255,6 +255,11 @@ pub enum Refusal {
 pub struct Transacted {
     /// The store's clock inside the transaction.
     pub now: Timestamp,
+    /// Which store.
+    pub store: StoreId,
+    /// The newest revision that the transaction saw or made: read inside of it, after the change
+    /// and in a statement of its own, before the commit.
+    pub revision: u64,
     /// What happened.
     pub outcome: Outcome,
 }
@@ -264,17 +269,20 @@ pub struct Transacted {
 pub enum Outcome {
     /// It committed.
     Committed {
-        /// Which store.
-        store: StoreId,
-        /// The newest revision it made, read after the change and before the commit.
-        revision: u64,
         /// What it put out of date.
         touched: Vec<Touched>,
         /// The key as it is now.
         record: KeyRecord,
     },
-    /// The decision was to keep what is there: the target's row.
-    Kept(KeyRecord),
+    /// The decision was to keep what is there.
+    Kept {
+        /// What it would have put out of date: the secrets of the target, as changed. Somebody
+        /// else may have made the change a moment ago, and whoever asked for it again is told
+        /// that it holds; so it must hold for what is remembered here, too.
+        touched: Vec<Touched>,
+        /// The target's row.
+        record: KeyRecord,
+    },
     /// The decision was to refuse.
     Refused(Refusal),
 }

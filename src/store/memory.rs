@@ -1,6 +1,7 @@
 //! The store in memory: for tests, examples, and services whose keys may go with the process.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -30,12 +31,11 @@ const REVISIONS_KEPT: u64 = 10_000;
 /// assert!(keyring.ready().await.is_ok());
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct MemoryStore {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
 struct Shared {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
@@ -43,7 +43,7 @@ struct Shared {
     revision: watch::Sender<u64>,
 }
 
-#[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 struct State {
     position: Position,
     cursor_key: [u8; 32],
@@ -54,7 +54,7 @@ struct State {
     changes: BTreeMap<u64, (i64, Vec<Touched>)>,
 }
 
-#[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 struct Stored {
     record: KeyRecord,
     digest: KeyDigest,
@@ -97,6 +97,19 @@ impl MemoryStore {
         }
     }
 
+    /// The store as it is now, as a backup has it. From here on they go their own ways.
+    #[cfg(test)]
+    pub(crate) fn backup(&self) -> Self {
+        let state = self.state().clone();
+        Self {
+            shared: Arc::new(Shared {
+                clock: Arc::clone(&self.shared.clock),
+                revision: watch::Sender::new(state.position.revision),
+                state: Mutex::new(state),
+            }),
+        }
+    }
+
     /// The lock is never held across an await or a call to foreign code but `decide`; a panic in
     /// there comes before anything was changed, so that the state behind a poisoned lock is whole.
     fn state(&self) -> MutexGuard<'_, State> {
@@ -108,6 +121,13 @@ impl MemoryStore {
 
     fn now(&self) -> Timestamp {
         self.shared.clock.wall()
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    // Not what is in it: that is everybody's keys, and the secret that seals cursors.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").finish_non_exhaustive()
     }
 }
 
@@ -204,10 +224,12 @@ impl KeyStore for MemoryStore {
         let outcome = match decide(&rows) {
             Decision::Insert { record, digest } => state.insert(record, digest, nonce)?,
             Decision::Update(record) => state.update(rows.target.as_ref(), record, nonce)?,
-            Decision::Keep => Outcome::Kept(rows.target.ok_or_else(no_target)?),
+            Decision::Keep => state.keep(rows.target)?,
             Decision::Refuse(refusal) => Outcome::Refused(refusal),
         };
-        let revision = state.position.revision;
+        let Position {
+            store, revision, ..
+        } = state.position;
         drop(state);
         self.shared.revision.send_if_modified(|sent| {
             let moved = *sent < revision;
@@ -216,6 +238,8 @@ impl KeyStore for MemoryStore {
         });
         Ok(Transacted {
             now: rows.now,
+            store,
+            revision,
             outcome,
         })
     }
@@ -292,6 +316,13 @@ impl State {
         Ok(self.commit(record, touched, nonce))
     }
 
+    fn keep(&self, target: Option<KeyRecord>) -> Result<Outcome, StoreError> {
+        let record = target.ok_or_else(no_target)?;
+        let stored = self.keys.get(&record.id).ok_or_else(no_target)?;
+        let touched = vec![Touched::changed(&stored.digest)];
+        Ok(Outcome::Kept { touched, record })
+    }
+
     fn commit(&mut self, record: KeyRecord, touched: Touched, nonce: i64) -> Outcome {
         self.position.revision += 1;
         self.position.nonce = nonce;
@@ -301,8 +332,6 @@ impl State {
             .changes
             .split_off(&revision.saturating_sub(REVISIONS_KEPT));
         Outcome::Committed {
-            store: self.position.store,
-            revision,
             touched: vec![touched],
             record,
         }
@@ -314,4 +343,14 @@ fn no_target() -> StoreError {
         StoreErrorKind::Corrupt,
         "a decision kept or changed a key that is not there",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_nothing_that_is_in_it() {
+        assert_eq!(format!("{:?}", MemoryStore::new()), "MemoryStore { .. }");
+    }
 }

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use portcullis::store::{Decide, Decision, KeyStore, SqliteStore, Subjects};
+use portcullis::store::{Decide, KeyStore, SqliteStore, Subjects};
 use tokio::time::timeout;
 
 use super::{Place, add, digest, id, position, record};

@@ -132,10 +132,7 @@ fn shard(place: Where) -> Option<u16> {
 
 /// The revision, and which shards it touched: whether everything in them or absence alone.
 fn committed(transacted: &Transacted) -> (u64, Shards) {
-    let Outcome::Committed {
-        revision, touched, ..
-    } = &transacted.outcome
-    else {
+    let Outcome::Committed { touched, .. } = &transacted.outcome else {
         panic!("a write was not committed");
     };
     let touched = touched
@@ -145,7 +142,7 @@ fn committed(transacted: &Transacted) -> (u64, Shards) {
             (shard(touched.place), everything)
         })
         .collect();
-    (*revision, touched)
+    (transacted.revision, touched)
 }
 
 /// Which shards have been touched since.

@@ -156,7 +156,7 @@ pub async fn the_answers_carry_the_clock_of_the_store(stage: &Stage) {
         }
         if let Some(clock) = stage.clock() {
             assert!(answers.iter().all(|now| *now == clock.wall()));
-            clock.advance(Duration::from_secs(60));
+            clock.advance(Duration::from_mins(1));
         }
     }
 }

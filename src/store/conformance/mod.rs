@@ -43,6 +43,7 @@
 #![allow(
     clippy::missing_panics_doc,
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     reason = "a case tells by a panic that the store fails it"
 )]

@@ -98,13 +98,14 @@ pub(super) async fn rename(store: &dyn KeyStore, id: KeyId, name: &str) -> Commi
 
 #[track_caller]
 pub(super) fn committed(transacted: Transacted) -> Committed {
-    match transacted.outcome {
-        Outcome::Committed {
-            store,
-            revision,
-            touched,
-            record,
-        } => Committed {
+    let Transacted {
+        store,
+        revision,
+        outcome,
+        ..
+    } = transacted;
+    match outcome {
+        Outcome::Committed { touched, record } => Committed {
             store,
             revision,
             touched,

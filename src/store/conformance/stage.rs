@@ -2,14 +2,13 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::clock::{BootTime, Clock, SystemClock};
+use crate::clock::Clock;
 use crate::store::KeyStore;
-use crate::timestamp::Timestamp;
+use crate::testing::FakeClock;
 
 /// Makes fresh stores of one kind. Dropping it removes whatever its store lay in.
 #[async_trait]
@@ -38,7 +37,7 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
 pub struct Stage {
     store: Arc<dyn KeyStore>,
     other: Arc<dyn KeyStore>,
-    clock: Option<Arc<HandMovedClock>>,
+    clock: Option<FakeClock>,
     backend: Box<dyn Outlive>,
 }
 
@@ -59,8 +58,8 @@ impl Stage {
     }
 
     async fn new<B: Backend>(wrap: fn(B::Store) -> Arc<dyn KeyStore>) -> Self {
-        let clock = Arc::new(HandMovedClock::new());
-        let backend = B::create(clock.clone()).await;
+        let clock = FakeClock::new();
+        let backend = B::create(Arc::new(clock.clone())).await;
         Self {
             store: wrap(backend.open().await),
             other: wrap(backend.open().await),
@@ -88,8 +87,8 @@ impl Stage {
         })
     }
 
-    pub(super) fn clock(&self) -> Option<&HandMovedClock> {
-        self.clock.as_deref()
+    pub(super) fn clock(&self) -> Option<&FakeClock> {
+        self.clock.as_ref()
     }
 
     pub(super) async fn outlive_the_changes(&self) -> bool {
@@ -107,32 +106,5 @@ trait Outlive: Any + fmt::Debug + Send + Sync {
 impl<B: Backend> Outlive for B {
     async fn outlive(&self) -> bool {
         self.outlive_the_changes().await
-    }
-}
-
-/// A clock that stands still until it is moved.
-#[derive(Debug)]
-pub(super) struct HandMovedClock(Mutex<Timestamp>);
-
-impl HandMovedClock {
-    fn new() -> Self {
-        // 2030-01-01, so that it is mistaken for no other clock.
-        let start = Timestamp::from_unix_micros(1_893_456_000_000_000).unwrap();
-        Self(Mutex::new(start))
-    }
-
-    pub(super) fn advance(&self, by: Duration) {
-        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *now = now.checked_add(by).unwrap();
-    }
-}
-
-impl Clock for HandMovedClock {
-    fn boot(&self) -> BootTime {
-        SystemClock.boot()
-    }
-
-    fn wall(&self) -> Timestamp {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -86,8 +86,8 @@ pub async fn a_changed_key_falsifies_everything(stage: &Stage) {
     let changes: [fn(KeyRecord) -> KeyRecord; 3] = [disable, expire, revoke];
     for step in changes {
         let before = position(stage.store()).await;
-        let changed = committed(change(stage.store(), id(1), step).await.unwrap());
-        must_have_touched(stage, before, &changed, Touched::changed(&digest(1))).await;
+        let written = committed(change(stage.store(), id(1), step).await.unwrap());
+        must_have_touched(stage, before, &written, Touched::changed(&digest(1))).await;
     }
 }
 

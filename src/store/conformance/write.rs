@@ -14,7 +14,7 @@ use crate::key::{KeyDigest, KeyId};
 use crate::scope::ScopeSet;
 use crate::store::{
     Decide, Decision, KeyRecord, KeyStore, Outcome, Owner, Provenance, Refusal, Revocation, Rows,
-    StoreErrorKind, Subjects,
+    StoreErrorKind, Subjects, Touched,
 };
 
 fn revoked(record: KeyRecord) -> KeyRecord {
@@ -92,7 +92,8 @@ pub async fn a_write_is_seen_by_other_handles(stage: &Stage) {
     }
 }
 
-/// A target that is as it should be is handed back, without a revision.
+/// A target that is as it should be is handed back, with what a change of it would touch and the
+/// revision that it was read at.
 pub async fn keeping_writes_nothing(stage: &Stage) {
     add(stage.store(), 1).await;
     let before = position(stage.store()).await;
@@ -101,8 +102,16 @@ pub async fn keeping_writes_nothing(stage: &Stage) {
         .transact(on(id(1)), Box::new(|_| Decision::Keep))
         .await
         .unwrap();
+    assert_eq!(answer.store, before.store);
+    assert_eq!(answer.revision, before.revision);
     match answer.outcome {
-        Outcome::Kept(kept) => assert_eq!(kept, record(1)),
+        Outcome::Kept {
+            touched,
+            record: kept,
+        } => {
+            assert_eq!(kept, record(1));
+            assert_eq!(touched, [Touched::changed(&digest(1))]);
+        }
         other => panic!("{other:?}"),
     }
     assert_eq!(position(stage.store()).await, before);
@@ -125,6 +134,8 @@ pub async fn refusing_writes_nothing_and_hands_the_refusal_back(stage: &Stage) {
             .transact(on(id(1)), Box::new(move |_| Decision::Refuse(refusal)))
             .await
             .unwrap();
+        assert_eq!(answer.store, before.store);
+        assert_eq!(answer.revision, before.revision);
         match answer.outcome {
             Outcome::Refused(refused) => assert_eq!(refused, refusal),
             other => panic!("{other:?}"),

@@ -5,14 +5,14 @@ use sqlx::{Connection as _, SqliteConnection};
 use super::failure::{committing, failed};
 use crate::store::{StoreError, StoreErrorKind};
 
-/// From an empty database on; the first makes version 1. Each writes its own version into
-/// `portcullis_migrations`. What has been released is never changed.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_keys.sql")];
+/// By the version that each leads to, and writes into `portcullis_migrations`. What has been
+/// released is never changed.
+const MIGRATIONS: [(i64, &str); 1] = [(1, include_str!("migrations/0001_keys.sql"))];
 
-const NEWEST: i64 = MIGRATIONS.len() as i64;
+const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
 pub(super) fn migrations() -> impl Iterator<Item = &'static str> {
-    MIGRATIONS.into_iter()
+    MIGRATIONS.into_iter().map(|(_, sql)| sql)
 }
 
 pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
@@ -25,10 +25,12 @@ pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), Sto
         .await
         .map_err(failed("waiting to migrate the tables"))?;
     // Again, now that no other process can be at it.
-    let version = version(&mut transaction).await?;
-    let done = usize::try_from(version).unwrap_or(0);
-    for migration in &MIGRATIONS[done..] {
-        sqlx::raw_sql(*migration)
+    let done = version(&mut transaction).await?;
+    for (_, sql) in MIGRATIONS
+        .into_iter()
+        .filter(|(version, _)| *version > done)
+    {
+        sqlx::raw_sql(sql)
             .execute(&mut *transaction)
             .await
             .map_err(failed("migrating the tables"))?;

@@ -2,16 +2,16 @@
 //! first statement on.
 
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Connection as _, SqliteConnection, SqlitePool};
+use sqlx::{Connection as _, Sqlite, SqliteConnection, SqlitePool, Transaction};
 
 use super::failure::{adding, committing, failed};
 use super::read::no_meta;
 use super::row::{self, found_columns, key_columns};
 use crate::clock::Clock;
-use crate::key::KeyDigest;
+use crate::key::{KeyDigest, KeyId};
 use crate::store::{
-    Decide, Decision, KeyRecord, Outcome, Rows, StoreError, StoreErrorKind, StoreId, Subjects,
-    Transacted,
+    Change, Decide, Decision, KeyRecord, Outcome, Rows, StoreError, StoreErrorKind, StoreId,
+    Subjects, Touched, Transacted,
 };
 use crate::timestamp::Timestamp;
 
@@ -40,8 +40,8 @@ const CHANGE_KEY: &str = "\
     WHERE id = ?1";
 
 /// What the triggers wrote down since the transaction began, when the newest revision was `?1`.
-const TOUCHED: &str = "\
-    SELECT revision, revision AS change_revision, shard, kind \
+const TRIGGERED: &str = "\
+    SELECT revision AS change_revision, shard, kind \
     FROM portcullis_changes WHERE revision > ?1 ORDER BY revision";
 
 pub(super) async fn transact(
@@ -76,43 +76,54 @@ async fn transact_on(
         .map_err(failed("waiting for other writes to end"))?;
     let before = Before::read(&mut transaction).await?;
     let rows = rows(&mut transaction, &before, clock.wall(), subjects).await?;
+    let transacted = |revision, outcome| Transacted {
+        now: rows.now,
+        store: before.store,
+        revision,
+        outcome,
+    };
     let record = match decide(&rows) {
         Decision::Insert { record, digest } => {
             insert(&mut transaction, &record, &digest).await?;
             record
         }
         Decision::Update(record) => {
-            let target = rows.target.filter(|target| target.id == record.id);
-            update(&mut transaction, &target.ok_or_else(no_target)?, &record).await?;
+            let target = rows.target.as_ref();
+            if target.is_none_or(|target| target.id != record.id) {
+                return Err(no_target());
+            }
+            update(&mut transaction, &record).await?;
             record
         }
-        nothing => {
-            let outcome = match nothing {
-                Decision::Refuse(refusal) => Outcome::Refused(refusal),
-                _ => Outcome::Kept(rows.target.ok_or_else(no_target)?),
-            };
-            transaction
-                .rollback()
-                .await
-                .map_err(failed("ending a transaction that wrote nothing"))?;
-            return Ok(Transacted {
-                now: rows.now,
-                outcome,
-            });
+        Decision::Keep => {
+            let record = rows.target.clone().ok_or_else(no_target)?;
+            let touched = secrets(&mut transaction, &record.id).await?;
+            end(transaction).await?;
+            let outcome = Outcome::Kept { touched, record };
+            return Ok(transacted(before.revision, outcome));
+        }
+        Decision::Refuse(refusal) => {
+            end(transaction).await?;
+            return Ok(transacted(before.revision, Outcome::Refused(refusal)));
         }
     };
-    let outcome = committed(&mut transaction, &before, record).await?;
+    let (revision, touched) = triggered(&mut transaction, before.revision).await?;
     transaction.commit().await.map_err(committing)?;
-    Ok(Transacted {
-        now: rows.now,
-        outcome,
-    })
+    let outcome = Outcome::Committed { touched, record };
+    Ok(transacted(revision, outcome))
+}
+
+async fn end(transaction: Transaction<'_, Sqlite>) -> Result<(), StoreError> {
+    transaction
+        .rollback()
+        .await
+        .map_err(failed("ending a transaction that wrote nothing"))
 }
 
 /// Where the store stands when the transaction begins.
 struct Before {
     store: StoreId,
-    revision: i64,
+    revision: u64,
     ever_had_a_key: bool,
 }
 
@@ -125,7 +136,7 @@ impl Before {
             .ok_or_else(no_meta)?;
         Ok(Self {
             store: StoreId(row::bytes(&row, "store_id")?),
-            revision: row::column(&row, "revision")?,
+            revision: row::revision(&row)?,
             ever_had_a_key: row::column(&row, "ever_had_a_key")?,
         })
     }
@@ -195,14 +206,10 @@ async fn insert(
     Ok(())
 }
 
-async fn update(
-    connection: &mut SqliteConnection,
-    target: &KeyRecord,
-    record: &KeyRecord,
-) -> Result<(), StoreError> {
+async fn update(connection: &mut SqliteConnection, record: &KeyRecord) -> Result<(), StoreError> {
     let revoked = record.revoked.as_ref();
     sqlx::query(CHANGE_KEY)
-        .bind(target.id.as_str())
+        .bind(record.id.as_str())
         .bind(record.name.as_str())
         .bind(record.owner.as_str())
         .bind(record.scopes.to_string())
@@ -217,32 +224,47 @@ async fn update(
     Ok(())
 }
 
+/// The newest revision, and what the triggers wrote down since `before`.
+///
 /// In a statement of its own, after the change: inside the statement that changes a key the
 /// triggers have not run yet, and the revision would be the old one.
-async fn committed(
+async fn triggered(
     connection: &mut SqliteConnection,
-    before: &Before,
-    record: KeyRecord,
-) -> Result<Outcome, StoreError> {
-    let changes: Vec<SqliteRow> = sqlx::query(TOUCHED)
-        .bind(before.revision)
+    before: u64,
+) -> Result<(u64, Vec<Touched>), StoreError> {
+    let rows: Vec<SqliteRow> = sqlx::query(TRIGGERED)
+        .bind(i64::try_from(before).unwrap_or(i64::MAX))
         .fetch_all(connection)
         .await
         .map_err(failed("reading the revision of a change"))?;
+    let changes: Vec<Change> = rows
+        .iter()
+        .filter_map(|row| row::change(row).transpose())
+        .collect::<Result<_, _>>()?;
     let newest = changes.last().ok_or_else(|| {
         let context = "a change got no revision: the triggers of the tables are missing";
         StoreError::new(StoreErrorKind::Corrupt, context)
     })?;
-    Ok(Outcome::Committed {
-        store: before.store,
-        revision: row::revision(newest)?,
-        touched: changes
-            .iter()
-            .filter_map(|row| row::change(row).transpose())
-            .map(|change| Ok(change?.touched))
-            .collect::<Result<_, StoreError>>()?,
-        record,
-    })
+    let touched = changes.iter().map(|change| change.touched).collect();
+    Ok((newest.revision, touched))
+}
+
+/// What a change of this key puts out of date.
+async fn secrets(
+    connection: &mut SqliteConnection,
+    id: &KeyId,
+) -> Result<Vec<Touched>, StoreError> {
+    let rows = sqlx::query("SELECT digest FROM portcullis_secrets WHERE key_id = ?1")
+        .bind(id.as_str())
+        .fetch_all(connection)
+        .await
+        .map_err(failed("reading the secrets of a key"))?;
+    rows.iter()
+        .map(|row| {
+            let digest = KeyDigest::from_bytes(row::bytes(row, "digest")?);
+            Ok(Touched::changed(&digest))
+        })
+        .collect()
 }
 
 fn no_target() -> StoreError {

@@ -1,0 +1,189 @@
+//! A whole service on portcullis: `cargo run --example server`, then follow what it prints.
+//!
+//! Configured by environment variables: `PORTCULLIS_ADDR` (default `127.0.0.1:3000`),
+//! `DATABASE_URL` (default `sqlite://portcullis.db`; `memory:`), `PORTCULLIS_ADMIN_TOKEN`,
+//! `PORTCULLIS_MAX_STALENESS_MS`, `PORTCULLIS_POLL_MS`, `PORTCULLIS_LOOKUP_DEADLINE_MS`,
+//! `RUST_LOG`.
+
+use std::env::{self, VarError};
+use std::error::Error;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::routing::{any, get};
+use axum::{Json, Router};
+use portcullis::admin::Admin;
+use portcullis::store::{KeyStore, MemoryStore, SqliteStore};
+use portcullis::{ApiKeyLayer, Keyring, Principal, require_scope};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tower_http::trace::TraceLayer;
+use tracing_subscriber::EnvFilter;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let mut chain = error.to_string();
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                chain = format!("{chain}: {error}");
+                cause = error.source();
+            }
+            eprintln!("server: {chain}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
+    let addr = variable("PORTCULLIS_ADDR")?.unwrap_or_else(|| "127.0.0.1:3000".to_owned());
+    let admin_token = variable("PORTCULLIS_ADMIN_TOKEN")?;
+
+    let mut builder = Keyring::builder(store().await?).prefix("acme");
+    if let Some(time) = milliseconds("PORTCULLIS_MAX_STALENESS_MS")? {
+        builder = builder.max_staleness(time);
+    }
+    if let Some(time) = milliseconds("PORTCULLIS_POLL_MS")? {
+        builder = builder.poll_interval(time);
+    }
+    if let Some(time) = milliseconds("PORTCULLIS_LOOKUP_DEADLINE_MS")? {
+        builder = builder.lookup_deadline(time);
+    }
+    let keyring = builder.build()?;
+
+    let mut admin = Admin::new(keyring.clone());
+    if let Some(token) = &admin_token {
+        admin = admin.bootstrap_token(token)?;
+    }
+    let listener = TcpListener::bind(&addr)
+        .await
+        .map_err(|error| format!("cannot listen on PORTCULLIS_ADDR={addr:?}: {error}"))?;
+    let addr = listener.local_addr()?;
+    if admin_token.is_none() {
+        print_first_key(&keyring, &addr.to_string()).await?;
+    }
+    tracing::info!(%addr, "listening");
+    axum::serve(listener, app(keyring, admin.router()))
+        .with_graceful_shutdown(told_to_stop())
+        .await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn app(keyring: Keyring, admin: Router) -> Router {
+    let layer = ApiKeyLayer::new(keyring.clone());
+    let v1 = Router::new()
+        .route("/v1/ping", get(ping))
+        .route("/v1/any", any(ping))
+        .route(
+            "/v1/reports",
+            get(reports).route_layer(require_scope("reports:read")),
+        )
+        .route_layer(layer.clone());
+    let twin = Router::new()
+        .route("/v1/twin", get(ping))
+        .route_layer(layer);
+    Router::new()
+        .route("/health", get(health).with_state(keyring))
+        .merge(v1)
+        .merge(twin)
+        .nest("/admin", admin)
+        .layer(TraceLayer::new_for_http())
+}
+
+async fn ping(caller: Principal) -> Json<Value> {
+    Json(json!({
+        "key_id": caller.key_id().as_str(),
+        "owner": caller.owner(),
+        "name": caller.name(),
+        "scopes": caller.scopes().iter().map(|grant| grant.as_str()).collect::<Vec<_>>(),
+    }))
+}
+
+async fn reports(caller: Principal) -> Json<Value> {
+    Json(json!({ "owner": caller.owner(), "reports": ["january", "february"] }))
+}
+
+/// Up whatever the store does: whether the process lives is another question than whether the
+/// store does.
+async fn health(State(keyring): State<Keyring>) -> Json<Value> {
+    let health = keyring.health();
+    Json(json!({
+        "status": "ok",
+        "in_sync": health.in_sync,
+        "lease_age_ms": health.lease_age.map(|age| age.as_millis()),
+        "revision": health.revision,
+        "epoch": health.epoch,
+        "lookups_answered": health.lookups_answered,
+        "known": health.known,
+        "unknown": health.unknown,
+    }))
+}
+
+async fn store() -> Result<Arc<dyn KeyStore>, Box<dyn Error>> {
+    let url = variable("DATABASE_URL")?.unwrap_or_else(|| "sqlite://portcullis.db".to_owned());
+    match url.split_once(':').map(|(scheme, _)| scheme) {
+        Some("memory") => Ok(Arc::new(MemoryStore::new())),
+        Some("sqlite") => Ok(Arc::new(SqliteStore::connect(&url).await?)),
+        // The rest of a URL may hold a password.
+        scheme => Err(format!(
+            "DATABASE_URL has the scheme {:?}; this server knows sqlite://FILE and memory:",
+            scheme.unwrap_or_default()
+        )
+        .into()),
+    }
+}
+
+/// Whoever starts a new store gets the first key, once, on the terminal and not in the log.
+async fn print_first_key(keyring: &Keyring, addr: &str) -> Result<(), Box<dyn Error>> {
+    if let Some(created) = keyring.create_first().await? {
+        let secret = created.secret.expose();
+        println!("The first key, which is shown only this once:\n\n    {secret}\n");
+        println!("It may do everything. Try it:\n");
+        println!("    curl -H 'Authorization: Bearer {secret}' http://{addr}/v1/ping\n");
+    }
+    Ok(())
+}
+
+async fn told_to_stop() {
+    let interrupted = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = interrupted => {}
+                _ = terminated.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = interrupted.await;
+}
+
+fn variable(name: &str) -> Result<Option<String>, String> {
+    match env::var(name) {
+        Ok(value) => Ok(Some(value)),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(format!("{name} is not UTF-8")),
+    }
+}
+
+fn milliseconds(name: &str) -> Result<Option<Duration>, String> {
+    let parse = |value: String| {
+        let millis = value.parse().map_err(|_| {
+            format!("{name}={value:?} is not a whole number of milliseconds, such as 5000")
+        });
+        millis.map(Duration::from_millis)
+    };
+    variable(name)?.map(parse).transpose()
+}

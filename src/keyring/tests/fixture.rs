@@ -1,0 +1,245 @@
+//! A keyring on a store that fails on command, and the ways to ask it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use tokio::task::JoinHandle;
+
+use crate::key::{KeyDigest, KeyId};
+use crate::keyring::{
+    Builder, Created, Dead, Denial, Judged, KeyPatch, Keyring, NewKey, Unavailable,
+};
+use crate::principal::Principal;
+use crate::store::{
+    Decide, KeyName, KeyRecord, KeyStore, ListQuery, LookUp, MemoryStore, Nudges, Position, Read,
+    StoreError, Subjects, SyncReport, Transacted,
+};
+use crate::testing::{FakeClock, FaultStore, Faults};
+
+/// The answer to a request: the name of the key, or why not.
+pub(super) type Answer = Result<String, Denial>;
+
+pub(super) const UNKNOWN: Answer = Err(Denial::Dead(Dead::Unknown));
+pub(super) const REVOKED: Answer = Err(Denial::Dead(Dead::Revoked));
+pub(super) const DISABLED: Answer = Err(Denial::Dead(Dead::Disabled));
+pub(super) const EXPIRED: Answer = Err(Denial::Dead(Dead::Expired));
+
+pub(super) fn unavailable(why: Unavailable) -> Answer {
+    Err(Denial::Unavailable(why))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "it stands for an answer")]
+pub(super) fn allowed() -> Answer {
+    Ok("key".to_owned())
+}
+
+/// A replica: a keyring with its own connection to a store, which may be shared. Nudges get lost,
+/// and its clock stands still, so that it syncs when a test says so, or when Tokio's time passes.
+#[derive(Clone)]
+pub(super) struct Replica {
+    pub(super) keyring: Keyring,
+    pub(super) faults: Faults,
+    pub(super) clock: FakeClock,
+}
+
+impl Replica {
+    /// In step with an empty store of its own.
+    pub(super) async fn alone() -> Self {
+        Self::of(MemoryStore::new()).await
+    }
+
+    /// In step with `store`.
+    pub(super) async fn of(store: impl KeyStore) -> Self {
+        Self::with(store, |builder| builder).await
+    }
+
+    /// In step with `store`, with other options.
+    pub(super) async fn with(
+        store: impl KeyStore,
+        options: impl FnOnce(Builder) -> Builder,
+    ) -> Self {
+        let replica = Self::out_of_step(store, options);
+        replica.keyring.sync().await.unwrap();
+        replica
+    }
+
+    /// Just built; it has not asked the store anything.
+    pub(super) fn out_of_step(
+        store: impl KeyStore,
+        options: impl FnOnce(Builder) -> Builder,
+    ) -> Self {
+        let store = FaultStore::new(store);
+        let faults = store.faults();
+        faults.lose_nudges(true);
+        let clock = FakeClock::new();
+        let builder = Keyring::builder(store)
+            .prefix("acme")
+            .clock(Arc::new(clock.clone()));
+        Self {
+            keyring: options(builder).build().unwrap(),
+            faults,
+            clock,
+        }
+    }
+
+    pub(super) async fn create(&self) -> Created {
+        let new = NewKey::named("key").unwrap();
+        self.keyring.create(new).await.unwrap()
+    }
+
+    /// Reads like a key, and is none.
+    pub(super) fn junk(&self) -> String {
+        let format = self.keyring.format();
+        let key = format.generate(format.default_environment()).unwrap();
+        key.plain.expose().to_owned()
+    }
+
+    /// A request, from its arrival to its answer.
+    pub(super) async fn ask(&self, secret: &str) -> Answer {
+        self.begin(secret).await
+    }
+
+    /// A request that has arrived, and waits, or is answered, while other things happen.
+    pub(super) fn asking(&self, secret: &str) -> JoinHandle<Answer> {
+        tokio::spawn(self.begin(secret))
+    }
+
+    /// So many of them.
+    pub(super) fn crowd(&self, secret: &str, size: usize) -> Vec<JoinHandle<Answer>> {
+        (0..size).map(|_| self.asking(secret)).collect()
+    }
+
+    pub(super) async fn principal(&self, secret: &str) -> Principal {
+        self.judge(secret).await.unwrap()
+    }
+
+    fn begin(&self, secret: &str) -> impl Future<Output = Answer> + Send + use<> {
+        let judged = self.judge(secret);
+        async move { Ok(judged.await?.name().to_owned()) }
+    }
+
+    /// What is done here is done at once, before the future is polled.
+    fn judge(
+        &self,
+        secret: &str,
+    ) -> impl Future<Output = Result<Principal, Denial>> + Send + use<> {
+        let judged = {
+            let key = self.keyring.format().parse(secret.as_bytes()).unwrap();
+            self.keyring.authorize(&key)
+        };
+        async move {
+            match judged {
+                Judged::Now(answer) => answer,
+                Judged::Later(miss) => miss.resolve().await,
+            }
+        }
+    }
+
+    pub(super) async fn revoke(&self, id: &KeyId) {
+        self.keyring.revoke(id, None).await.unwrap();
+    }
+
+    pub(super) async fn enable(&self, id: &KeyId, enabled: bool) {
+        let patch = KeyPatch {
+            name: None,
+            enabled: Some(enabled),
+        };
+        self.keyring.update(id, patch).await.unwrap();
+    }
+
+    pub(super) async fn rename(&self, id: &KeyId, name: &str) {
+        let patch = KeyPatch {
+            name: Some(KeyName::parse(name).unwrap()),
+            enabled: None,
+        };
+        self.keyring.update(id, patch).await.unwrap();
+    }
+
+    pub(super) async fn sync(&self) {
+        self.keyring.sync().await.unwrap();
+    }
+}
+
+pub(super) async fn answers(crowd: Vec<JoinHandle<Answer>>) -> Vec<Answer> {
+    let mut answers = Vec::new();
+    for request in crowd {
+        answers.push(request.await.unwrap());
+    }
+    answers
+}
+
+/// A connection that can be led to another store, as a restore or a failover does.
+#[derive(Clone, Debug)]
+pub(super) struct Rerouted(Arc<Mutex<MemoryStore>>);
+
+impl Rerouted {
+    pub(super) fn to(store: &MemoryStore) -> Self {
+        Self(Arc::new(Mutex::new(store.clone())))
+    }
+
+    pub(super) fn reroute(&self, store: &MemoryStore) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = store.clone();
+    }
+
+    fn now(&self) -> MemoryStore {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+#[async_trait]
+impl KeyStore for Rerouted {
+    async fn look_up(&self, digest: &KeyDigest) -> Result<LookUp, StoreError> {
+        self.now().look_up(digest).await
+    }
+
+    async fn sync(&self, since: Option<Position>) -> Result<SyncReport, StoreError> {
+        self.now().sync(since).await
+    }
+
+    fn nudges(&self) -> Box<dyn Nudges> {
+        self.now().nudges()
+    }
+
+    async fn get(&self, id: &KeyId) -> Result<Read<Option<KeyRecord>>, StoreError> {
+        self.now().get(id).await
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Read<Vec<KeyRecord>>, StoreError> {
+        self.now().list(query).await
+    }
+
+    async fn transact(&self, subjects: Subjects, decide: Decide) -> Result<Transacted, StoreError> {
+        self.now().transact(subjects, decide).await
+    }
+
+    async fn cursor_key(&self) -> Result<[u8; 32], StoreError> {
+        self.now().cursor_key().await
+    }
+}
+
+/// How far Tokio's paused clock moved while this was awaited.
+pub(super) async fn timed<T>(work: impl Future<Output = T>) -> (T, std::time::Duration) {
+    let began = tokio::time::Instant::now();
+    let result = work.await;
+    (result, began.elapsed())
+}
+
+/// Waits for what has to happen without much time passing, and fails rather than hang.
+pub(super) async fn soon<T>(work: impl Future<Output = T>) -> T {
+    let patience = std::time::Duration::from_millis(400);
+    let result = tokio::time::timeout(patience, work).await;
+    result.expect("it happens soon")
+}
+
+/// Lets other tasks go on until this holds.
+pub(super) async fn until(mut it_holds: impl AsyncFnMut() -> bool) {
+    soon(async {
+        while !it_holds().await {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+}

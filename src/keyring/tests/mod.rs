@@ -1,0 +1,17 @@
+//! The keyring against a store that fails on command and a clock that is told the time.
+
+mod authority;
+mod background;
+mod builder;
+mod debug;
+mod expiry;
+mod fixture;
+mod flights;
+mod freshness;
+mod junk;
+mod outage;
+mod races;
+mod remembering;
+mod replicas;
+mod restore;
+mod writes;

@@ -1,0 +1,29 @@
+//! The gate from outside: the layer, the scopes that a route demands, and the extractors.
+//!
+//! [`ground`], [`wire`] and [`challenge`] are what the tests stand on; each other file is one claim.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, also in what it stands on"
+)]
+#![expect(clippy::too_many_lines, reason = "a table is as long as it is")]
+
+mod challenge;
+mod ground;
+mod wire;
+
+mod composition;
+mod credential_inside;
+mod dead_keys;
+mod demands;
+mod extractors;
+mod header_bytes;
+mod nesting;
+mod no_way_around;
+mod other_places;
+mod readiness;
+mod secrecy;
+mod settings;
+mod shown;
+mod table;
