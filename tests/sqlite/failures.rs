@@ -136,7 +136,25 @@ async fn a_lock_held_by_another_process_delays_writes_and_then_fails_them() {
     disable(&store, 1).await.unwrap();
 }
 
-/// SQLite then ends the transaction by itself, and the connection has to survive that.
+#[tokio::test]
+async fn a_transaction_that_ends_by_itself_does_not_take_the_connection_along() {
+    let place = Place::new();
+    let store = place.store().await;
+    add(&store, 1).await;
+    let mut hand = place.hand().await;
+    let sql = "CREATE TRIGGER guard BEFORE INSERT ON portcullis_secrets \
+               BEGIN SELECT RAISE(ROLLBACK, 'not on a Sunday'); END";
+    hand.types(sql).await.unwrap();
+    for _ in 0..3 {
+        let error = insert(&store, record(2), 2).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+        assert!(chain(&error).contains("not on a Sunday"), "{error:?}");
+        assert_eq!(store.get(&id(2)).await.unwrap().value, None);
+    }
+    hand.types("DROP TRIGGER guard").await.unwrap();
+    add(&store, 2).await;
+}
+
 #[tokio::test]
 async fn a_full_disk_fails_writes_until_there_is_room_again() {
     let place = Place::new();

@@ -1,7 +1,6 @@
 //! Opening a database, and bringing its tables up to date.
 
 use std::error::Error as _;
-use std::time::Duration;
 
 use portcullis::store::{KeyStore, SqliteStore, StoreErrorKind};
 use sqlx::SqlitePool;
@@ -155,7 +154,6 @@ async fn the_application_cannot_starve_the_store() {
         .pragma("synchronous", "OFF");
     let pool = SqlitePoolOptions::new()
         .max_connections(1)
-        .acquire_timeout(Duration::from_millis(10))
         .connect_with(options)
         .await
         .unwrap();

@@ -7,8 +7,8 @@ use crate::store::{StoreError, StoreErrorKind};
 /// `SQLITE_BUSY`: another connection holds the lock, and went on holding it.
 const BUSY: i32 = 5;
 
-/// `SQLITE_CONSTRAINT_TRIGGER`: a trigger raised.
-const RAISED: i32 = 1811;
+/// What the trigger says that finds a revoked key of an id before its constraint is asked.
+const TAKEN_BY_A_REVOKED_KEY: &str = "a revoked key stays revoked";
 
 /// For everything but a COMMIT: the transaction it happened in is rolled back.
 pub(super) fn failed(context: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
@@ -28,8 +28,7 @@ pub(super) fn failed(context: &'static str) -> impl FnOnce(sqlx::Error) -> Store
 /// For the rows of a new key.
 pub(super) fn adding(error: sqlx::Error) -> StoreError {
     let taken = error.as_database_error().is_some_and(|error| {
-        // A trigger looks for a revoked key of that id before the constraint is asked.
-        error.is_unique_violation() || code(error) == Some(RAISED)
+        error.is_unique_violation() || error.message() == TAKEN_BY_A_REVOKED_KEY
     });
     if taken {
         let context = "adding a key whose id or digest is taken";
@@ -54,13 +53,10 @@ pub(super) fn committing(error: sqlx::Error) -> StoreError {
 }
 
 pub(super) fn is_busy(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(code);
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    let code: Option<i32> = code.and_then(|code| code.parse().ok());
     // The upper bits say more about it.
     code.is_some_and(|code| code & 0xff == BUSY)
-}
-
-fn code(error: &dyn DatabaseError) -> Option<i32> {
-    error.code()?.parse().ok()
 }
 
 #[cfg(test)]
