@@ -223,7 +223,7 @@ impl KeyStore for MemoryStore {
         };
         let outcome = match decide(&rows) {
             Decision::Insert { record, digest } => state.insert(record, digest, nonce)?,
-            Decision::Update(record) => state.update(record, nonce)?,
+            Decision::Update(record) => state.update(rows.target.as_ref(), record, nonce)?,
             Decision::Keep => state.keep(rows.target)?,
             Decision::Refuse(refusal) => Outcome::Refused(refusal),
         };
@@ -296,7 +296,20 @@ impl State {
         Ok(self.commit(record, Touched::added(&digest), nonce))
     }
 
-    fn update(&mut self, record: KeyRecord, nonce: i64) -> Result<Outcome, StoreError> {
+    fn update(
+        &mut self,
+        target: Option<&KeyRecord>,
+        record: KeyRecord,
+        nonce: i64,
+    ) -> Result<Outcome, StoreError> {
+        let target = target
+            .filter(|target| target.id == record.id)
+            .ok_or_else(no_target)?;
+        let was = target.revoked.as_ref().map(|revoked| revoked.at);
+        if was.is_some() && was != record.revoked.as_ref().map(|revoked| revoked.at) {
+            let context = "a revoked key stays revoked";
+            return Err(StoreError::new(StoreErrorKind::Corrupt, context));
+        }
         let stored = self.keys.get_mut(&record.id).ok_or_else(no_target)?;
         stored.record = record.clone();
         let touched = Touched::changed(&stored.digest);
