@@ -62,7 +62,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
 
     let mut admin = Admin::new(keyring.clone());
     if let Some(token) = &admin_token {
-        admin = admin.bootstrap_token(token)?;
+        admin = admin.bootstrap_token(token.as_str())?;
     }
     let listener = TcpListener::bind(&addr)
         .await

@@ -74,9 +74,9 @@ impl Refused {
     }
 
     /// Says more for people. `detail` must hold nothing secret.
-    pub(super) fn because(mut self, detail: impl ToString) -> Self {
+    pub(super) fn because(mut self, detail: impl Into<String>) -> Self {
         if let Self::Problem(problem) = &mut self {
-            problem.detail = Some(detail.to_string());
+            problem.detail = Some(detail.into());
         }
         self
     }

@@ -24,7 +24,7 @@ pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Json, Refuse
                 .because("the content type must be application/json"),
         );
     }
-    Json::parse(&bytes).map_err(|error| invalid_json().because(error))
+    Json::parse(&bytes).map_err(|error| invalid_json().because(error.to_string()))
 }
 
 async fn within_limit(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refused> {

@@ -40,7 +40,7 @@ pub(super) fn logged(
             log(what, caller, &record);
             record
         }
-        Outcome::Kept(record) => record,
+        Outcome::Kept { record, .. } => record,
         Outcome::Refused(refusal) => return Err(WriteError::Refused(refusal)),
     };
     Ok(Read {

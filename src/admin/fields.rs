@@ -130,6 +130,10 @@ impl<'e> Fields<'e> {
     }
 
     /// A string or `null`; the outer `None` is absence.
+    #[expect(
+        clippy::option_option,
+        reason = "absent, null and a value are three things in a body"
+    )]
     pub(super) fn text_or_null<T, E: Display>(
         &mut self,
         name: &str,

@@ -109,9 +109,7 @@ impl Tokens {
             return false;
         }
         let presented = KeyDigest::of(presented);
-        self.0
-            .iter()
-            .fold(false, |found, token| found | (*token == presented))
+        self.0.iter().filter(|token| **token == presented).count() > 0
     }
 }
 
