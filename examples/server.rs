@@ -15,6 +15,7 @@ use axum::extract::State;
 use axum::routing::{any, get};
 use axum::{Json, Router};
 use portcullis::admin::Admin;
+use portcullis::scope::Grant;
 use portcullis::store::{KeyStore, MemoryStore, SqliteStore};
 use portcullis::{ApiKeyLayer, Keyring, Principal, require_scope};
 use serde_json::{Value, json};
@@ -105,7 +106,7 @@ async fn ping(caller: Principal) -> Json<Value> {
         "key_id": caller.key_id().as_str(),
         "owner": caller.owner(),
         "name": caller.name(),
-        "scopes": caller.scopes().iter().map(|grant| grant.as_str()).collect::<Vec<_>>(),
+        "scopes": caller.scopes().iter().map(Grant::as_str).collect::<Vec<_>>(),
     }))
 }
 

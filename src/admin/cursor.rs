@@ -128,7 +128,7 @@ mod tests {
             View::Nothing,
             of("a"),
             of("ab"),
-            of("\u{1f}"),
+            of("\u{e9}"),
         ];
         for sealed_for in &views {
             let cursor = seal(&KEY, sealed_for, &position());
