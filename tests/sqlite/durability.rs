@@ -9,6 +9,8 @@ use tokio::time::timeout;
 
 use super::{Place, add, digest, id, position, record};
 
+const PATIENCE: Duration = Duration::from_secs(10);
+
 const URL: &str = "PORTCULLIS_TEST_CHILD_URL";
 
 /// The other process. Without the variable it is a test that does nothing.
@@ -71,11 +73,11 @@ async fn what_was_acknowledged_survives_a_kill_and_nothing_else_does() {
     let before = position(&store).await;
     let mut nudges = store.nudges();
     // The first tells that there is something to be nudged by.
-    nudges.nudged().await;
+    timeout(PATIENCE, nudges.nudged()).await.unwrap();
 
     let mut other = Other::start(&place.url());
     let revision: u64 = other.says("committed").parse().unwrap();
-    timeout(Duration::from_secs(10), nudges.nudged())
+    timeout(PATIENCE, nudges.nudged())
         .await
         .expect("another process goes unnoticed");
     let report = store.sync(Some(before)).await.unwrap();

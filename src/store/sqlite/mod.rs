@@ -1,8 +1,8 @@
 //! The embedded store: keys in an SQLite file, shared by all processes that open it.
 //!
-//! How it is opened is in [`connect`], the tables and the triggers that number every change in
-//! [`schema`], what is read in [`read`] and [`row`], what is written in [`transact`], and how
-//! changes of other processes are noticed in [`nudges`].
+//! How it is opened is in `connect`, the tables and the triggers that number every change in
+//! `schema`, what is read in `read` and `row`, what is written in `transact`, and how
+//! changes of other processes are noticed in `nudges`.
 
 mod connect;
 mod failure;
