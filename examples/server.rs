@@ -7,6 +7,7 @@
 
 use std::env::{self, VarError};
 use std::error::Error;
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use axum::extract::State;
 use axum::routing::{any, get};
 use axum::{Json, Router};
 use portcullis::admin::Admin;
+use portcullis::scope::Grant;
 use portcullis::store::{KeyStore, MemoryStore, SqliteStore};
 use portcullis::{ApiKeyLayer, Keyring, Principal, require_scope};
 use serde_json::{Value, json};
@@ -28,6 +30,7 @@ async fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
@@ -62,7 +65,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
 
     let mut admin = Admin::new(keyring.clone());
     if let Some(token) = &admin_token {
-        admin = admin.bootstrap_token(token)?;
+        admin = admin.bootstrap_token(token.as_str())?;
     }
     let listener = TcpListener::bind(&addr)
         .await
@@ -105,7 +108,7 @@ async fn ping(caller: Principal) -> Json<Value> {
         "key_id": caller.key_id().as_str(),
         "owner": caller.owner(),
         "name": caller.name(),
-        "scopes": caller.scopes().iter().map(|grant| grant.as_str()).collect::<Vec<_>>(),
+        "scopes": caller.scopes().iter().map(Grant::as_str).collect::<Vec<_>>(),
     }))
 }
 

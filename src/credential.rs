@@ -10,6 +10,9 @@ pub(crate) use syntax::is_b64token as is_bearer_token;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use thiserror::Error;
 
+#[cfg(feature = "admin")]
+pub(crate) use syntax::is_b64token;
+
 /// The longest credential that is looked at, in bytes. A key has 54 at most.
 pub(crate) const MAX_CREDENTIAL_BYTES: usize = 256;
 

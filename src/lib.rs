@@ -73,6 +73,8 @@
     clippy::unwrap_used
 )]
 
+#[cfg(feature = "admin")]
+pub mod admin;
 pub mod clock;
 mod credential;
 mod excerpt;

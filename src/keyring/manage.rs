@@ -69,7 +69,7 @@ impl Keyring {
     /// Changes a key. Fails for one that is revoked or expired.
     pub async fn update(&self, id: &KeyId, patch: KeyPatch) -> Result<KeyRecord, WriteError> {
         let updated = self.update_as(Caller::System, id, patch).await?;
-        Ok(updated.value)
+        Ok(updated.record)
     }
 
     /// Revokes a key, for ever. Once this has returned, this keyring accepts it no more; other
@@ -79,7 +79,7 @@ impl Keyring {
     pub async fn revoke(&self, id: &KeyId, reason: Option<&str>) -> Result<KeyRecord, WriteError> {
         let reason = reason.map(str::to_owned);
         let revoked = self.revoke_as(Caller::System, id, reason).await?;
-        Ok(revoked.value)
+        Ok(revoked.record)
     }
 
     /// Gives a key another secret: same id, same scopes, same end. The old secret dies at once, or
@@ -97,7 +97,7 @@ impl Keyring {
             )
             .await?;
         Ok(Created {
-            key: rotated.value,
+            key: rotated.record,
             secret,
         })
     }
@@ -105,7 +105,7 @@ impl Keyring {
     /// Ends the grace of a rotation: the previous secret dies now.
     pub async fn end_previous(&self, id: &KeyId) -> Result<KeyRecord, WriteError> {
         let ended = self.end_previous_as(Caller::System, id).await?;
-        Ok(ended.value)
+        Ok(ended.record)
     }
 
     /// The emergency stop: revokes every key of these that is not revoked yet, in one transaction.

@@ -1,11 +1,14 @@
 //! Writes on behalf of a caller: what it takes to ask [`authority`], and what to make of its answer.
 
+use std::time::Duration;
+
 use super::authority::{self, Caller, Draft, KeyPatch, Rotation, SelfService};
 use super::new_key::{Created, NewKey};
 use super::{Keyring, WriteError};
-use crate::key::{Environment, GenerateError, GeneratedKey, KeyId};
+use crate::key::{Environment, GenerateError, GeneratedKey, KeyId, PlainKey};
 use crate::scope::{Grant, ScopeSet};
-use crate::store::{KeyRecord, Outcome, Owner, Read, ReplayKey, Transacted, Whose};
+use crate::store::{KeyRecord, Outcome, Owner, ReplayKey, Transacted, Whose};
+use crate::timestamp::Timestamp;
 
 /// A request that can be recognised when it comes again.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +67,7 @@ impl Keyring {
         let decide = move |rows: &_| authority::create(&caller, &draft, rows);
         let created = changed(self.inner.write(subjects, decide).await?)?;
         Ok(Created {
-            key: created.value,
+            key: created.record,
             secret: key.plain,
         })
     }
@@ -74,7 +77,7 @@ impl Keyring {
         caller: Caller,
         id: &KeyId,
         patch: KeyPatch,
-    ) -> Result<Read<KeyRecord>, WriteError> {
+    ) -> Result<Changed, WriteError> {
         if let Some(grant) = patch.scopes.as_ref().and_then(|set| self.undeclared(set)) {
             return Err(WriteError::UnknownScope(grant.to_string()));
         }
@@ -90,8 +93,8 @@ impl Keyring {
         caller: Caller,
         id: &KeyId,
         environment: &Environment,
-        grace: std::time::Duration,
-    ) -> Result<(Read<KeyRecord>, crate::key::PlainKey), WriteError> {
+        grace: Duration,
+    ) -> Result<(Changed, PlainKey), WriteError> {
         let key = self.generate(environment)?;
         let rotation = Rotation {
             digest: key.digest,
@@ -109,7 +112,7 @@ impl Keyring {
         &self,
         caller: Caller,
         id: &KeyId,
-    ) -> Result<Read<KeyRecord>, WriteError> {
+    ) -> Result<Changed, WriteError> {
         let subjects = caller.subjects(Some(id.clone()));
         let decide = move |rows: &_| authority::end_previous(&caller, rows);
         changed(self.inner.write(subjects, decide).await?)
@@ -120,7 +123,7 @@ impl Keyring {
         caller: Caller,
         id: &KeyId,
         reason: Option<String>,
-    ) -> Result<Read<KeyRecord>, WriteError> {
+    ) -> Result<Changed, WriteError> {
         let subjects = caller.subjects(Some(id.clone()));
         let decide = move |rows: &_| authority::revoke(&caller, reason.as_deref(), rows);
         changed(self.inner.write(subjects, decide).await?)
@@ -161,20 +164,37 @@ impl Keyring {
 
     /// The first of these that the application has not declared, if it declares any.
     pub(crate) fn undeclared<'a>(&self, scopes: &'a ScopeSet) -> Option<&'a Grant> {
-        let catalogue = self.inner.catalogue.as_ref()?;
-        scopes.iter().find(|grant| !catalogue.permits(grant))
+        scopes.iter().find(|grant| !self.declares(grant))
+    }
+
+    /// Whether the application has declared this, or declares nothing.
+    pub(crate) fn declares(&self, grant: &Grant) -> bool {
+        let catalogue = self.inner.catalogue.as_ref();
+        catalogue.is_none_or(|catalogue| catalogue.permits(grant))
     }
 }
 
-/// The key after a write that was not refused.
-fn changed(transacted: Transacted) -> Result<Read<KeyRecord>, WriteError> {
-    let now = transacted.now;
-    match transacted.outcome {
-        Outcome::Committed { record, .. } | Outcome::Kept { record, .. } => {
-            Ok(Read { now, value: record })
-        }
-        Outcome::Refused(refusal) => Err(WriteError::Refused(refusal)),
+/// A key after a write that was not refused.
+#[derive(Clone, Debug)]
+pub(crate) struct Changed {
+    /// The store's clock.
+    pub(crate) now: Timestamp,
+    pub(crate) record: KeyRecord,
+    /// Whether anything was written, or all was as it should be.
+    pub(crate) written: bool,
+}
+
+fn changed(transacted: Transacted) -> Result<Changed, WriteError> {
+    let (record, written) = match transacted.outcome {
+        Outcome::Committed { record, .. } => (record, true),
+        Outcome::Kept { record, .. } => (record, false),
+        Outcome::Refused(refusal) => return Err(WriteError::Refused(refusal)),
         // Not what any decision here asks for: a store that answers so cannot be believed.
-        Outcome::RevokedAll { .. } => Err(WriteError::OutcomeUnknown(None)),
-    }
+        Outcome::RevokedAll { .. } => return Err(WriteError::OutcomeUnknown(None)),
+    };
+    Ok(Changed {
+        now: transacted.now,
+        record,
+        written,
+    })
 }

@@ -138,9 +138,9 @@ pub(super) async fn run(
 ) {
     // A task of its own: nudges are a comfort, and a store that panics over them must not take
     // the syncs along. Dropping the set ends it.
-    let nudged = Arc::new(Notify::new());
-    let mut nudges = JoinSet::new();
-    nudges.spawn(pass_on_nudges(store, Arc::clone(&nudged)));
+    let nudge = Arc::new(Notify::new());
+    let mut listener = JoinSet::new();
+    listener.spawn(pass_on_nudges(store, Arc::clone(&nudge)));
     loop {
         match inner.upgrade() {
             // The outcome is kept and reported by the sync itself.
@@ -149,7 +149,7 @@ pub(super) async fn run(
         }
         tokio::select! {
             () = sleep(poll) => {}
-            () = nudged.notified() => sleep(NUDGE_GAP).await,
+            () = nudge.notified() => sleep(NUDGE_GAP).await,
             () = wake.notified() => {}
             // The sender lives in `Inner`; it says nothing, it only goes.
             _ = last_keyring.changed() => return,
@@ -157,11 +157,11 @@ pub(super) async fn run(
     }
 }
 
-async fn pass_on_nudges(store: Arc<dyn KeyStore>, nudged: Arc<Notify>) {
+async fn pass_on_nudges(store: Arc<dyn KeyStore>, nudge: Arc<Notify>) {
     let mut nudges = store.nudges();
     loop {
         nudges.nudged().await;
-        nudged.notify_one();
+        nudge.notify_one();
     }
 }
 

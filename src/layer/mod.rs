@@ -33,6 +33,8 @@ pub use gate::Responder;
 #[cfg(feature = "admin")]
 pub(crate) use gate::for_method;
 pub use problem::InvalidProblemTypes;
+#[cfg(feature = "admin")]
+pub(crate) use problem::PROBLEM_JSON;
 pub(crate) use problem::ProblemTypes;
 pub use rejection::{Reason, Rejection};
 #[cfg(feature = "axum")]

@@ -170,8 +170,8 @@ pub enum Falsifies {
     Everything,
 }
 
-/// Which keys to list.
-#[derive(Clone, Debug)]
+/// Which keys to list. The default asks for none of all.
+#[derive(Clone, Debug, Default)]
 pub struct ListQuery {
     /// Of this owner only.
     pub owner: Option<Owner>,

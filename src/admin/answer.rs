@@ -1,0 +1,169 @@
+//! What is answered: JSON, or a problem (RFC 9457).
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use http::{Method, StatusCode};
+use serde::Serialize;
+
+use super::fields::{Errors, FieldError};
+use crate::keyring::Unavailable;
+use crate::layer::{Gate, PROBLEM_JSON, Reason, Rejection, for_method};
+use crate::scope::Demand;
+
+/// What an endpoint answers.
+pub(super) type Answer = Result<Response, Refused>;
+
+/// Any answer but success.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// What the gate in front of any other route would say, in the same words.
+    Gate(Rejection),
+    /// What only this router says.
+    Problem(Problem),
+}
+
+/// An answer of this router's own.
+#[derive(Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: Option<String>,
+    errors: Vec<FieldError>,
+}
+
+/// The body of a problem. What it tells of the request is bounded and escaped.
+#[derive(Serialize)]
+struct ProblemBody<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldError],
+}
+
+impl Refused {
+    pub(super) fn insufficient_scope(demand: Demand) -> Self {
+        Self::Gate(Rejection::new(Reason::InsufficientScope(Arc::new(demand))))
+    }
+
+    pub(super) fn unavailable() -> Self {
+        Self::Gate(Rejection::new(Reason::Unavailable(
+            Unavailable::StoreFailed,
+        )))
+    }
+
+    /// A key that is not there, or that this caller may not see: nothing tells the two apart.
+    pub(super) fn not_found() -> Self {
+        Self::problem(StatusCode::NOT_FOUND, "not_found")
+    }
+
+    pub(super) fn problem(status: StatusCode, code: &'static str) -> Self {
+        Self::Problem(Problem {
+            status,
+            code,
+            detail: None,
+            errors: Vec::new(),
+        })
+    }
+
+    /// Says more for people. `detail` must hold nothing secret.
+    pub(super) fn because(mut self, detail: impl Into<String>) -> Self {
+        if let Self::Problem(problem) = &mut self {
+            problem.detail = Some(detail.into());
+        }
+        self
+    }
+}
+
+impl Errors {
+    /// Goes on only if nothing is wrong.
+    pub(super) fn check(self) -> Result<(), Refused> {
+        if self.is_empty() {
+            Ok(())
+        } else {
+            Err(self.into())
+        }
+    }
+}
+
+impl From<Rejection> for Refused {
+    fn from(rejection: Rejection) -> Self {
+        Self::Gate(rejection)
+    }
+}
+
+impl From<Errors> for Refused {
+    fn from(errors: Errors) -> Self {
+        Self::Problem(Problem {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            code: "invalid_field",
+            detail: None,
+            errors: errors.into_vec(),
+        })
+    }
+}
+
+/// The answer to a request of this method.
+pub(super) fn answered(answer: Answer, gate: &Gate, method: &Method) -> Response {
+    let refused = match answer {
+        Ok(response) => return response,
+        Err(Refused::Gate(rejection)) => gate.refuse(rejection, method),
+        Err(Refused::Problem(problem)) => for_method(problem.respond(gate), method),
+    };
+    refused.map(Body::from)
+}
+
+impl Problem {
+    fn respond(&self, gate: &Gate) -> http::Response<Bytes> {
+        let body = to_json(&ProblemBody {
+            r#type: gate.problem_types.of(self.code),
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            code: self.code,
+            detail: self.detail.as_deref(),
+            errors: &self.errors,
+        });
+        let mut response = http::Response::new(body);
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, PROBLEM_JSON);
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+/// Success, with this body.
+pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    let mut response = Response::new(Body::from(to_json(body)));
+    *response.status_mut() = status;
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    response
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "only numbers, strings and lists of them are ever written"
+)]
+fn to_json(body: &impl Serialize) -> Bytes {
+    let bytes = serde_json::to_vec(body).expect("strings and numbers can be written as JSON");
+    Bytes::from(bytes)
+}
+
+/// What every answer of a route has: it is about keys, so nobody keeps it, and nobody takes it for
+/// anything but what it says it is.
+pub(super) async fn sealed(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}

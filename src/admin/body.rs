@@ -1,0 +1,116 @@
+//! The body of a request: not too much of it, JSON by its own account, and JSON indeed.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+
+use axum::body::{Body, HttpBody};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use http::{HeaderValue, StatusCode};
+
+use super::answer::Refused;
+use super::json::Json;
+
+/// The most bytes that are read: many times what the largest key takes.
+const LIMIT: usize = 64 * 1024;
+
+/// Reads a body to its end, which is to be done only after the caller was found to be allowed.
+/// What is too large is refused before what is of the wrong type, and that before what cannot be
+/// read.
+pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Json, Refused> {
+    let bytes = within_limit(headers, body).await?;
+    if !is_json(headers) {
+        return Err(
+            Refused::problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
+                .because("the content type must be application/json"),
+        );
+    }
+    Json::parse(&bytes).map_err(|error| invalid_json().because(error.to_string()))
+}
+
+async fn within_limit(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refused> {
+    let announced = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok())
+        .unwrap_or(0)
+        .max(body.size_hint().lower());
+    let Ok(announced) = usize::try_from(announced) else {
+        return Err(too_large());
+    };
+    if announced > LIMIT {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::with_capacity(announced);
+    let mut body = body;
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let frame = frame.map_err(|_| invalid_json().because("the body ended early"))?;
+        // Trailers are nothing to us.
+        if let Ok(data) = frame.into_data() {
+            if data.len() > LIMIT - bytes.len() {
+                return Err(too_large());
+            }
+            bytes.extend_from_slice(&data);
+        }
+    }
+    Ok(bytes)
+}
+
+/// Whether there is one content type and it is JSON, whatever its parameters.
+fn is_json(headers: &HeaderMap) -> bool {
+    let mut lines = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(only), None) = (lines.next(), lines.next()) else {
+        return false;
+    };
+    let essence = |line: &HeaderValue| {
+        let line = line.to_str().ok()?;
+        let (essence, _) = line.split_once(';').unwrap_or((line, ""));
+        Some(essence.trim().eq_ignore_ascii_case("application/json"))
+    };
+    essence(only).unwrap_or(false)
+}
+
+fn too_large() -> Refused {
+    Refused::problem(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large")
+        .because("the body must have at most 65536 bytes")
+}
+
+fn invalid_json() -> Refused {
+    Refused::problem(StatusCode::BAD_REQUEST, "invalid_json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_content_type_that_is_json() {
+        let cases: [(&str, &[&str], bool); 12] = [
+            ("JSON", &["application/json"], true),
+            ("in another case", &["Application/JSON"], true),
+            ("with a charset", &["application/json; charset=utf-8"], true),
+            (
+                "with a parameter and no space",
+                &["application/json;a=b"],
+                true,
+            ),
+            ("with space around", &[" application/json ; a=b"], true),
+            ("none", &[], false),
+            ("empty", &[""], false),
+            ("two", &["application/json", "application/json"], false),
+            ("a list", &["application/json, text/plain"], false),
+            ("a form", &["application/x-www-form-urlencoded"], false),
+            ("a relative", &["application/problem+json"], false),
+            (
+                "JSON as a parameter",
+                &["text/plain; application/json"],
+                false,
+            ),
+        ];
+        for (name, lines, expected) in cases {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(CONTENT_TYPE, HeaderValue::from_static(line));
+            }
+            assert_eq!(is_json(&headers), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Changes: brought to their end, written to the log, and answered where they are refused.
+
+use std::error::Error;
+
+use http::StatusCode;
+use tracing::Instrument as _;
+
+use super::KEYS_WRITE;
+use super::answer::Refused;
+use crate::keyring::{Caller, Changed, Dead, WriteError};
+use crate::layer::{Reason, Rejection};
+use crate::scope::Demand;
+use crate::store::{KeyRecord, Refusal, StoreError};
+
+/// Runs a change on a task of its own: a client that hangs up leaves nothing half done, nor
+/// anything done that is not in the log.
+pub(super) async fn to_the_end<T: Send + 'static>(
+    change: impl Future<Output = Result<T, WriteError>> + Send + 'static,
+) -> Result<T, WriteError> {
+    tokio::spawn(change.in_current_span())
+        .await
+        // It panicked, and may have done so after the COMMIT.
+        .unwrap_or(Err(WriteError::OutcomeUnknown(None)))
+}
+
+/// Writes down a change that was made. The id is enough to find all the rest; names are what
+/// somebody typed, and stay out of the log.
+pub(super) fn log(what: &'static str, caller: &Caller, key: &KeyRecord) {
+    tracing::info!(key = %key.id, by = %caller.provenance(), "key {what}");
+}
+
+/// Writes a change down, if anything was changed.
+pub(super) fn logged(changed: Changed, what: &'static str, caller: &Caller) -> Changed {
+    if changed.written {
+        log(what, caller, &changed.record);
+    }
+    changed
+}
+
+impl From<WriteError> for Refused {
+    fn from(error: WriteError) -> Self {
+        let refusal = match error {
+            WriteError::Refused(refusal) => refusal,
+            WriteError::OutcomeUnknown(_) => {
+                complain(&error, "a change to a key may or may not have been written");
+                return outcome_unknown();
+            }
+            // The last two are found before anything is written, and answered there. Should the
+            // declarations ever differ, nothing was written.
+            WriteError::Store(_)
+            | WriteError::NoRandomness(_)
+            | WriteError::UnknownEnvironment(_)
+            | WriteError::UnknownScope(_) => {
+                complain(&error, "a change to a key was not written");
+                return Self::unavailable();
+            }
+        };
+        match refusal {
+            // Told the same as any dead key: which death it died since is nobody's business.
+            Refusal::CallerDead => Rejection::new(Reason::Dead(Dead::Revoked)).into(),
+            Refusal::CallerLacksScope => Self::insufficient_scope(Demand::one(KEYS_WRITE)),
+            Refusal::NotFound => Self::not_found(),
+            Refusal::ExceedsCaller | Refusal::OnOneself => {
+                Self::problem(StatusCode::FORBIDDEN, "exceeds_caller")
+                    .because("this is more than the caller holds itself")
+            }
+            Refusal::KeyRevoked => Self::problem(StatusCode::CONFLICT, "key_revoked")
+                .because("a revoked key stays as it is"),
+            Refusal::KeyExpired => Self::problem(StatusCode::CONFLICT, "key_expired")
+                .because("an expired key stays as it is"),
+            Refusal::ReplayDiffers => {
+                Self::problem(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused")
+                    .because("the idempotency key was used for another request")
+            }
+            // Only creating runs into these, and says which field it is.
+            Refusal::ExpiryInThePast | Refusal::ExpiryTooFar | Refusal::NotTheFirst => {
+                complain(
+                    &error_of(refusal),
+                    "a change was refused for no good reason",
+                );
+                Self::unavailable()
+            }
+        }
+    }
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        complain(&error, "keys could not be read");
+        Self::unavailable()
+    }
+}
+
+fn error_of(refusal: Refusal) -> WriteError {
+    WriteError::Refused(refusal)
+}
+
+/// Not `unavailable`: whoever reads that may just try again.
+fn outcome_unknown() -> Refused {
+    Refused::problem(StatusCode::SERVICE_UNAVAILABLE, "outcome_unknown")
+        .because("the change may or may not have been made; look before it is tried again")
+}
+
+fn complain(error: &(dyn Error + 'static), what: &'static str) {
+    tracing::error!(error, "{what}");
+}

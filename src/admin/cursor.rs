@@ -1,0 +1,182 @@
+//! Where the next page of a list begins: readable and makeable by the store's owner only.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use super::answer::Refused;
+use crate::key::KeyId;
+use crate::store::Owner;
+use crate::timestamp::Timestamp;
+
+/// The first byte. Another layout gets another one.
+const VERSION: u8 = 1;
+
+/// The version and the moment.
+const HEAD_BYTES: usize = 9;
+
+/// The whole HMAC-SHA-256.
+const SEAL_BYTES: usize = 32;
+
+/// No cursor is longer, in characters.
+const LONGEST: usize = 128;
+
+/// What a list shows. A cursor is good for the view that it was made in and for no other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum View {
+    /// The keys of everybody.
+    Everybody,
+    /// The keys of one owner.
+    Of(Owner),
+    /// The keys of an owner that the caller may not see: none. No cursor leads here.
+    Nothing,
+}
+
+/// The last key that was shown: the next page begins after it.
+pub(super) type Position = (Timestamp, KeyId);
+
+/// A cursor that is well-formed; whether it is genuine shows when it is opened.
+pub(super) struct Sealed {
+    /// `VERSION | created_at | id`.
+    position: Vec<u8>,
+    seal: [u8; SEAL_BYTES],
+}
+
+/// Writes the cursor that leads past `last`.
+pub(super) fn seal(key: &[u8; 32], view: &View, (created_at, id): &Position) -> String {
+    let mut bytes = vec![VERSION];
+    bytes.extend(created_at.unix_micros().to_be_bytes());
+    bytes.extend(id.as_str().as_bytes());
+    let seal = mac(key, view, &bytes).finalize().into_bytes();
+    bytes.extend(seal);
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+impl Sealed {
+    /// Takes a cursor apart without believing it, and without asking the store.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        if text.len() > LONGEST {
+            return None;
+        }
+        let mut position = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let seal = *position.last_chunk()?;
+        position.truncate(position.len() - SEAL_BYTES);
+        (position.first() == Some(&VERSION)).then_some(Self { position, seal })
+    }
+
+    /// Where it leads, provided that it was made under this key for this view.
+    pub(super) fn open(self, key: &[u8; 32], view: &View) -> Option<Position> {
+        mac(key, view, &self.position)
+            .verify_slice(&self.seal)
+            .ok()?;
+        let (head, id) = self.position.split_at_checked(HEAD_BYTES)?;
+        let micros = i64::from_be_bytes(*head.last_chunk()?);
+        let id = str::from_utf8(id).ok()?.parse().ok()?;
+        Some((Timestamp::from_unix_micros(micros)?, id))
+    }
+}
+
+/// A cursor that was changed, badly copied, or made for another list.
+pub(super) fn invalid() -> Refused {
+    Refused::problem(http::StatusCode::BAD_REQUEST, "invalid_cursor")
+        .because("the cursor is not one that this list has given out; begin again without it")
+}
+
+#[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
+fn mac(key: &[u8; 32], view: &View, position: &[u8]) -> Hmac<Sha256> {
+    let mut mac = Hmac::new_from_slice(key).expect("HMAC takes a key of any length");
+    // What it is about and in which order. Each part has a fixed length or its length before it.
+    mac.update(b"portcullis keys newest first\0");
+    match view {
+        View::Everybody => mac.update(b"everybody\0"),
+        View::Nothing => mac.update(b"nothing\0"),
+        View::Of(owner) => {
+            let owner = owner.as_str().as_bytes();
+            mac.update(b"owner\0");
+            mac.update(&u64::try_from(owner.len()).unwrap_or(u64::MAX).to_be_bytes());
+            mac.update(owner);
+        }
+    }
+    mac.update(position);
+    mac
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: [u8; 32] = [7; 32];
+
+    fn of(owner: &str) -> View {
+        View::Of(Owner::parse(owner).unwrap())
+    }
+
+    fn position() -> Position {
+        let created_at = Timestamp::parse("2030-01-01T00:00:00.123456Z").unwrap();
+        (created_at, "key_0123456789abcdefABCDEF".parse().unwrap())
+    }
+
+    fn open(text: &str, key: &[u8; 32], view: &View) -> Option<Position> {
+        Sealed::read(text)?.open(key, view)
+    }
+
+    #[test]
+    fn a_cursor_opens_for_its_own_view_and_key_only() {
+        let views = [
+            View::Everybody,
+            View::Nothing,
+            of("a"),
+            of("ab"),
+            of("\u{e9}"),
+        ];
+        for sealed_for in &views {
+            let cursor = seal(&KEY, sealed_for, &position());
+            for view in &views {
+                let expected = (view == sealed_for).then(position);
+                assert_eq!(
+                    open(&cursor, &KEY, view),
+                    expected,
+                    "{sealed_for:?} {view:?}"
+                );
+            }
+            assert_eq!(open(&cursor, &[8; 32], sealed_for), None);
+        }
+    }
+
+    #[test]
+    fn no_change_of_a_character_goes_unnoticed() {
+        let cursor = seal(&KEY, &View::Everybody, &position());
+        assert!(cursor.len() <= LONGEST);
+        for at in 0..cursor.len() {
+            for byte in 0..128_u8 {
+                let mut changed = cursor.clone().into_bytes();
+                if changed[at] == byte {
+                    continue;
+                }
+                changed[at] = byte;
+                let changed = String::from_utf8(changed).unwrap();
+                assert_eq!(open(&changed, &KEY, &View::Everybody), None, "{at} {byte}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_cursor_is_refused() {
+        let cursor = seal(&KEY, &View::Everybody, &position());
+        let cases = [
+            ("nothing", String::new()),
+            ("cut off", cursor[..cursor.len() - 1].to_owned()),
+            ("with something after it", format!("{cursor}A")),
+            ("padded", format!("{cursor}=")),
+            ("twice", cursor.repeat(2)),
+            ("a megabyte", "A".repeat(1 << 20)),
+            ("not ASCII", "é".to_owned()),
+            ("only a seal", URL_SAFE_NO_PAD.encode([1; 32])),
+            ("only a version and a seal", URL_SAFE_NO_PAD.encode([1; 33])),
+        ];
+        for (name, text) in cases {
+            assert_eq!(open(&text, &KEY, &View::Everybody), None, "{name}");
+        }
+    }
+}

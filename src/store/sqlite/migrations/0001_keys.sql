@@ -1,0 +1,161 @@
+-- portcullis, schema version 1: keys, their secrets, and the history of their changes.
+--
+-- Moments are whole microseconds since 1970-01-01 UTC. The triggers below do all the accounting
+-- of changes, so that SQL typed by hand counts like everything else. To end a key in an emergency:
+--
+--   UPDATE portcullis_keys SET revoked_at = unixepoch() * 1000000 WHERE id = 'key_...';
+
+CREATE TABLE portcullis_migrations (
+    version    INTEGER NOT NULL PRIMARY KEY,
+    applied_at INTEGER NOT NULL
+) STRICT;
+
+-- One row: which store this is, and how far its history goes.
+CREATE TABLE portcullis_meta (
+    one              INTEGER NOT NULL PRIMARY KEY DEFAULT 1 CHECK (one = 1),
+    store_id         BLOB    NOT NULL CHECK (length(store_id) = 16),
+    revision         INTEGER NOT NULL CHECK (revision >= 0),
+    nonce            INTEGER NOT NULL,
+    cursor_key       BLOB    NOT NULL CHECK (length(cursor_key) = 32),
+    ever_had_a_key   INTEGER NOT NULL CHECK (ever_had_a_key IN (0, 1)),
+    digest_algorithm TEXT    NOT NULL CHECK (digest_algorithm = 'sha256')
+) STRICT;
+
+-- Without rowid, as the secrets below: a REPLACE that meets another row by its rowid would
+-- delete that row behind the triggers' backs.
+CREATE TABLE portcullis_keys (
+    id             TEXT    NOT NULL PRIMARY KEY
+                           CHECK (id GLOB 'key_*' AND length(id) BETWEEN 20 AND 36),
+    name           TEXT    NOT NULL CHECK (name <> ''),
+    owner          TEXT    NOT NULL CHECK (owner <> ''),
+    environment    TEXT    NOT NULL CHECK (environment <> ''),
+    hint           TEXT    NOT NULL CHECK (hint <> ''),
+    scopes         TEXT    NOT NULL,
+    enabled        INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1)),
+    created_at     INTEGER NOT NULL
+                           CHECK (created_at BETWEEN -62167219200000000 AND 253402300799999999),
+    created_by     TEXT    NOT NULL DEFAULT 'system',
+    expires_at     INTEGER CHECK (expires_at BETWEEN -62167219200000000 AND 253402300799999999),
+    revoked_at     INTEGER CHECK (revoked_at BETWEEN -62167219200000000 AND 253402300799999999),
+    revoked_by     TEXT,
+    revoked_reason TEXT,
+    CHECK (revoked_at IS NOT NULL OR (revoked_by IS NULL AND revoked_reason IS NULL))
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX portcullis_keys_newest ON portcullis_keys (created_at DESC, id DESC);
+CREATE INDEX portcullis_keys_newest_of_owner
+    ON portcullis_keys (owner, created_at DESC, id DESC);
+
+-- What opens a key: the SHA-256 of its text.
+CREATE TABLE portcullis_secrets (
+    digest     BLOB    NOT NULL PRIMARY KEY CHECK (length(digest) = 32),
+    key_id     TEXT    NOT NULL REFERENCES portcullis_keys (id) ON DELETE CASCADE,
+    expires_at INTEGER CHECK (expires_at BETWEEN -62167219200000000 AND 253402300799999999)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX portcullis_secrets_of_key ON portcullis_secrets (key_id);
+
+-- Which remembered answers each revision put out of date: those about the digests whose first
+-- 16 bits are the shard (NULL: about any), either "no such key" alone or every answer.
+CREATE TABLE portcullis_changes (
+    revision INTEGER NOT NULL PRIMARY KEY,
+    nonce    INTEGER NOT NULL,
+    shard    INTEGER CHECK (shard BETWEEN 0 AND 65535),
+    kind     TEXT    NOT NULL CHECK (kind IN ('absence', 'everything'))
+) STRICT;
+
+INSERT INTO portcullis_meta
+    (store_id, revision, nonce, cursor_key, ever_had_a_key, digest_algorithm)
+    VALUES (randomblob(16), 0, random(), randomblob(32), 0, 'sha256');
+
+INSERT INTO portcullis_changes (revision, nonce, shard, kind)
+    SELECT revision, nonce, NULL, 'everything' FROM portcullis_meta;
+
+-- What the triggers write to: a row put in here takes the next revision.
+CREATE VIEW portcullis_touch (digest, kind) AS SELECT x'', '' WHERE 0;
+
+CREATE TRIGGER portcullis_touch INSTEAD OF INSERT ON portcullis_touch
+BEGIN
+    UPDATE portcullis_meta SET revision = revision + 1, nonce = random();
+    INSERT INTO portcullis_changes (revision, nonce, shard, kind)
+        SELECT revision, nonce,
+               (instr('0123456789ABCDEF', substr(hex(NEW.digest), 1, 1)) - 1) * 4096
+             + (instr('0123456789ABCDEF', substr(hex(NEW.digest), 2, 1)) - 1) * 256
+             + (instr('0123456789ABCDEF', substr(hex(NEW.digest), 3, 1)) - 1) * 16
+             + (instr('0123456789ABCDEF', substr(hex(NEW.digest), 4, 1)) - 1),
+               NEW.kind
+        FROM portcullis_meta;
+    DELETE FROM portcullis_changes
+        WHERE revision < (SELECT revision FROM portcullis_meta) - 10000;
+END;
+
+-- A REPLACE deletes the row in its way without asking the delete triggers, so what is in the way
+-- is touched first.
+CREATE TRIGGER portcullis_secret_replaced BEFORE INSERT ON portcullis_secrets
+BEGIN
+    INSERT INTO portcullis_touch (digest, kind)
+        SELECT digest, 'everything' FROM portcullis_secrets WHERE digest = NEW.digest;
+END;
+
+CREATE TRIGGER portcullis_secret_added AFTER INSERT ON portcullis_secrets
+BEGIN
+    INSERT INTO portcullis_touch (digest, kind) VALUES (NEW.digest, 'absence');
+END;
+
+CREATE TRIGGER portcullis_secret_changed AFTER UPDATE ON portcullis_secrets
+BEGIN
+    INSERT INTO portcullis_touch (digest, kind) VALUES (OLD.digest, 'everything');
+    INSERT INTO portcullis_touch (digest, kind)
+        SELECT NEW.digest, 'everything' WHERE NEW.digest <> OLD.digest;
+END;
+
+CREATE TRIGGER portcullis_secret_deleted AFTER DELETE ON portcullis_secrets
+BEGIN
+    INSERT INTO portcullis_touch (digest, kind) VALUES (OLD.digest, 'everything');
+END;
+
+CREATE TRIGGER portcullis_key_replaced BEFORE INSERT ON portcullis_keys
+BEGIN
+    SELECT RAISE(ABORT, 'a revoked key stays revoked')
+        FROM portcullis_keys
+        WHERE id = NEW.id AND revoked_at IS NOT NULL AND revoked_at IS NOT NEW.revoked_at;
+    -- Also the secrets that a deletion without foreign keys has left behind.
+    INSERT INTO portcullis_touch (digest, kind)
+        SELECT digest, 'everything' FROM portcullis_secrets WHERE key_id = NEW.id;
+END;
+
+CREATE TRIGGER portcullis_key_added AFTER INSERT ON portcullis_keys
+BEGIN
+    UPDATE portcullis_meta SET ever_had_a_key = 1 WHERE ever_had_a_key = 0;
+END;
+
+CREATE TRIGGER portcullis_key_stays BEFORE UPDATE OF id, revoked_at ON portcullis_keys
+BEGIN
+    SELECT RAISE(ABORT, 'a key keeps its id') WHERE NEW.id <> OLD.id;
+    SELECT RAISE(ABORT, 'a revoked key stays revoked')
+        WHERE OLD.revoked_at IS NOT NULL AND NEW.revoked_at IS NOT OLD.revoked_at;
+END;
+
+-- Of the columns that answers are made of. One that only keeps statistics stays out of this list.
+CREATE TRIGGER portcullis_key_changed AFTER UPDATE OF
+    name, owner, environment, hint, scopes, enabled, created_at, created_by, expires_at,
+    revoked_at, revoked_by, revoked_reason
+    ON portcullis_keys
+BEGIN
+    INSERT INTO portcullis_touch (digest, kind)
+        SELECT digest, 'everything' FROM portcullis_secrets WHERE key_id = NEW.id
+        UNION ALL
+        -- Every change takes a revision. That of a key without secrets matters to no answer, so
+        -- any shard will do.
+        SELECT x'0000', 'absence'
+        WHERE NOT EXISTS (SELECT 1 FROM portcullis_secrets WHERE key_id = NEW.id);
+END;
+
+-- Before, while the secrets are still there: the cascade may be off in the client at work.
+CREATE TRIGGER portcullis_key_deleted BEFORE DELETE ON portcullis_keys
+BEGIN
+    INSERT INTO portcullis_touch (digest, kind)
+        SELECT digest, 'everything' FROM portcullis_secrets WHERE key_id = OLD.id;
+END;
+
+INSERT INTO portcullis_migrations (version, applied_at) VALUES (1, unixepoch() * 1000000);

@@ -1,0 +1,155 @@
+//! The embedded store: keys in an SQLite file, shared by all processes that open it.
+//!
+//! How it is opened is in `connect`, the tables and the triggers that number every change in
+//! `schema`, what is read in `read` and `row`, what is written in `transact`, and how
+//! changes of other processes are noticed in `nudges`.
+
+mod connect;
+mod failure;
+mod nudges;
+mod read;
+mod row;
+mod schema;
+mod transact;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sqlx::SqlitePool;
+use sqlx::sqlite::SqliteConnectOptions;
+
+pub use connect::SqliteStoreOptions;
+
+use super::contract::{
+    Decide, KeyStore, ListQuery, LookUp, Nudges, Position, Read, Subjects, SyncReport, Transacted,
+};
+use super::error::StoreError;
+use super::record::KeyRecord;
+use crate::clock::Clock;
+use crate::key::{KeyDigest, KeyId};
+use crate::timestamp::Timestamp;
+
+/// Keys in an SQLite file. Clones share their connections; several processes may open one file.
+///
+/// A write is acknowledged once it is on the disk (WAL, `synchronous = FULL`), and all that it
+/// takes to notice it is in the file: SQL typed by hand counts like everything else. Its tables
+/// begin with `portcullis_` and may lie beside those of the application.
+///
+/// To go back to a backup, copy it *into* the open database (`.restore` of the command line
+/// tool) or stop all processes first. SQLite itself forbids replacing a file that is open.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let url = format!("sqlite://{}", folder.path().join("keys.db").display());
+/// use portcullis::Keyring;
+/// use portcullis::store::SqliteStore;
+///
+/// let store = SqliteStore::connect(&url).await?;
+/// let keyring = Keyring::builder(store).prefix("acme").build()?;
+/// assert!(keyring.ready().await.is_ok());
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct SqliteStore {
+    file: Arc<Path>,
+    clock: Arc<dyn Clock>,
+    reads: SqlitePool,
+    writes: SqlitePool,
+    /// To open the connections by which changes are noticed.
+    options: SqliteConnectOptions,
+}
+
+impl SqliteStore {
+    /// Opens `sqlite://path` or `sqlite:path`, makes the file if there is none (unless the URL
+    /// has a `mode`), and brings its tables up to date.
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        Self::options(url).connect().await
+    }
+
+    /// Opens the database of the application's pool, and brings its tables up to date.
+    ///
+    /// Of the pool only the options of its connections are taken. The store opens a few
+    /// connections of its own, so that no load on the application's can starve the gate.
+    pub async fn new(pool: &SqlitePool) -> Result<Self, StoreError> {
+        Self::options_from(pool).connect().await
+    }
+
+    /// What [`connect`](Self::connect) does, with a choice.
+    pub fn options(url: &str) -> SqliteStoreOptions {
+        SqliteStoreOptions::from_url(url)
+    }
+
+    /// What [`new`](Self::new) does, with a choice.
+    pub fn options_from(pool: &SqlitePool) -> SqliteStoreOptions {
+        SqliteStoreOptions::from_pool(pool)
+    }
+
+    /// The tables and triggers as plain SQL, one text for each version of the schema, for those
+    /// who keep migrations elsewhere and switch these off with
+    /// [`migrate`](SqliteStoreOptions::migrate).
+    ///
+    /// Each text is to be run once, in order, in one transaction.
+    pub fn migrations() -> impl Iterator<Item = &'static str> {
+        schema::migrations()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.wall()
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore")
+            .field("file", &self.file)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl KeyStore for SqliteStore {
+    async fn look_up(&self, digest: &KeyDigest) -> Result<LookUp, StoreError> {
+        let (revision, found) = read::look_up(&self.reads, digest).await?;
+        Ok(LookUp {
+            revision,
+            now: self.now(),
+            primary: true,
+            found,
+        })
+    }
+
+    async fn sync(&self, since: Option<Position>) -> Result<SyncReport, StoreError> {
+        read::sync(&self.reads, since).await
+    }
+
+    fn nudges(&self) -> Box<dyn Nudges> {
+        Box::new(nudges::DataVersion::of(self.options.clone()))
+    }
+
+    async fn get(&self, id: &KeyId) -> Result<Read<Option<KeyRecord>>, StoreError> {
+        let value = read::get(&self.reads, id).await?;
+        Ok(Read {
+            now: self.now(),
+            value,
+        })
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Read<Vec<KeyRecord>>, StoreError> {
+        let value = read::list(&self.reads, query).await?;
+        Ok(Read {
+            now: self.now(),
+            value,
+        })
+    }
+
+    async fn transact(&self, subjects: Subjects, decide: Decide) -> Result<Transacted, StoreError> {
+        transact::transact(&self.writes, &*self.clock, subjects, decide).await
+    }
+
+    async fn cursor_key(&self) -> Result<[u8; 32], StoreError> {
+        read::cursor_key(&self.reads).await
+    }
+}

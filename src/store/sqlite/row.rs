@@ -1,0 +1,143 @@
+//! From columns to values, each of them checked: a row may have been typed by hand.
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Decode, Row as _, Sqlite, Type};
+
+use crate::key::{KeyDigest, KeyHint};
+use crate::scope::ScopeSet;
+use crate::store::{
+    Change, Falsifies, FoundKey, KeyName, KeyRecord, Owner, Provenance, Revocation, StoreError,
+    StoreErrorKind, Touched, Where,
+};
+use crate::timestamp::Timestamp;
+
+/// The columns that [`record`] reads, of a table called `k`.
+macro_rules! key_columns {
+    () => {
+        "k.id, k.name, k.owner, k.environment, k.hint, k.scopes, k.enabled, k.created_at, \
+         k.created_by, k.expires_at, k.revoked_at, k.revoked_by, k.revoked_reason"
+    };
+}
+pub(super) use key_columns;
+
+/// Which key a secret opens: [`found`] reads the row, in which each may be NULL.
+macro_rules! found_columns {
+    () => {
+        concat!("s.expires_at AS secret_expires_at, ", key_columns!())
+    };
+}
+pub(super) use found_columns;
+
+pub(super) fn found(row: &SqliteRow) -> Result<Option<FoundKey>, StoreError> {
+    // A secret may be left over from a key that was deleted without foreign keys.
+    if column::<Option<String>>(row, "id")?.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(FoundKey {
+        record: record(row)?,
+        secret_expires_at: timestamp(row, "secret_expires_at")?,
+    }))
+}
+
+pub(super) fn record(row: &SqliteRow) -> Result<KeyRecord, StoreError> {
+    Ok(KeyRecord {
+        id: parsed(row, "id", |text| text.parse().ok())?,
+        name: parsed(row, "name", |text| {
+            // Trimming would give a name that is not the one stored.
+            KeyName::parse(text)
+                .ok()
+                .filter(|name| name.as_str() == text)
+        })?,
+        owner: parsed(row, "owner", |text| Owner::parse(text).ok())?,
+        environment: parsed(row, "environment", |text| text.parse().ok())?,
+        hint: parsed(row, "hint", |text| KeyHint::from_stored(text).ok())?,
+        scopes: parsed(row, "scopes", |text| ScopeSet::from_stored(text).ok())?,
+        enabled: column(row, "enabled")?,
+        created_at: timestamp(row, "created_at")?.ok_or_else(|| corrupt("created_at"))?,
+        created_by: parsed(row, "created_by", Provenance::from_stored)?,
+        expires_at: timestamp(row, "expires_at")?,
+        revoked: revocation(row)?,
+    })
+}
+
+fn revocation(row: &SqliteRow) -> Result<Option<Revocation>, StoreError> {
+    let Some(at) = timestamp(row, "revoked_at")? else {
+        return Ok(None);
+    };
+    let by = match column::<Option<String>>(row, "revoked_by")? {
+        Some(by) => Provenance::from_stored(&by).ok_or_else(|| corrupt("revoked_by"))?,
+        // Whoever types a revocation need not say who they are.
+        None => Provenance::System,
+    };
+    Ok(Some(Revocation {
+        at,
+        by,
+        reason: column(row, "revoked_reason")?,
+    }))
+}
+
+/// `None` if there is none: where a change row is joined, it may be missing.
+pub(super) fn change(row: &SqliteRow) -> Result<Option<Change>, StoreError> {
+    let Some(revision) = column::<Option<i64>>(row, "change_revision")? else {
+        return Ok(None);
+    };
+    let place = match column::<Option<i64>>(row, "shard")? {
+        Some(shard) => Where::Shard(u16::try_from(shard).map_err(|_| corrupt("shard"))?),
+        None => Where::Anywhere,
+    };
+    let falsifies = parsed(row, "kind", |kind| match kind {
+        "absence" => Some(Falsifies::Absence),
+        "everything" => Some(Falsifies::Everything),
+        _ => None,
+    })?;
+    Ok(Some(Change {
+        revision: u64::try_from(revision).map_err(|_| corrupt("revision"))?,
+        touched: Touched { place, falsifies },
+    }))
+}
+
+pub(super) fn revision(row: &SqliteRow) -> Result<u64, StoreError> {
+    u64::try_from(column::<i64>(row, "revision")?).map_err(|_| corrupt("revision"))
+}
+
+pub(super) fn column<'r, T>(row: &'r SqliteRow, name: &'static str) -> Result<T, StoreError>
+where
+    T: Decode<'r, Sqlite> + Type<Sqlite>,
+{
+    row.try_get(name)
+        .map_err(|error| corrupt(name).caused_by(error))
+}
+
+pub(super) fn bytes<const N: usize>(
+    row: &SqliteRow,
+    name: &'static str,
+) -> Result<[u8; N], StoreError> {
+    column::<&[u8]>(row, name)?
+        .try_into()
+        .map_err(|_| corrupt(name))
+}
+
+fn timestamp(row: &SqliteRow, name: &'static str) -> Result<Option<Timestamp>, StoreError> {
+    column::<Option<i64>>(row, name)?
+        .map(|micros| Timestamp::from_unix_micros(micros).ok_or_else(|| corrupt(name)))
+        .transpose()
+}
+
+fn parsed<T>(
+    row: &SqliteRow,
+    name: &'static str,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> Result<T, StoreError> {
+    // What the parser has to say is dropped: it may repeat the value.
+    parse(column(row, name)?).ok_or_else(|| corrupt(name))
+}
+
+fn corrupt(column: &str) -> StoreError {
+    let context = format!("the column {column:?} has a value that it cannot have");
+    StoreError::new(StoreErrorKind::Corrupt, context)
+}
+
+/// How a digest is bound.
+pub(super) fn blob(digest: &KeyDigest) -> &[u8] {
+    digest.as_bytes()
+}

@@ -1,0 +1,342 @@
+//! SQL typed into the database by a person.
+
+use portcullis::store::{KeyStore, Provenance, Revocation};
+use portcullis::timestamp::Timestamp;
+
+use super::{Place, add, committed, digest, disable, id, position, touched_since};
+
+/// What `$KEY` stands for.
+const KEY: &str = "INTO portcullis_keys \
+    (id, name, owner, environment, hint, scopes, created_at) VALUES \
+    ('key_0000000000000000000001', 'typed', 'somebody', 'live', 'hint', '', 0)";
+
+/// In each case the store has the keys 1 and 2, with one secret each, and number 3 revoked.
+struct Case {
+    name: &'static str,
+    sql: &'static str,
+    /// Of the numbers, whose shards must be told of: whether of everything in them.
+    touched: &'static [(u16, bool)],
+    /// Which of the three a look-up must find afterwards.
+    found: &'static [u8],
+}
+
+const CASES: &[Case] = &[
+    Case {
+        name: "a key is revoked",
+        sql: "UPDATE portcullis_keys SET revoked_at = unixepoch() * 1000000 WHERE id LIKE '%1'",
+        touched: &[(1, true)],
+        found: &[1, 2, 3],
+    },
+    Case {
+        name: "all keys are disabled",
+        sql: "UPDATE portcullis_keys SET enabled = 0",
+        touched: &[(1, true), (2, true), (3, true)],
+        found: &[1, 2, 3],
+    },
+    Case {
+        name: "scopes are taken",
+        sql: "UPDATE portcullis_keys SET scopes = '' WHERE id LIKE '%2'",
+        touched: &[(2, true)],
+        found: &[1, 2, 3],
+    },
+    Case {
+        name: "a key is given to another owner",
+        sql: "UPDATE portcullis_keys SET owner = 'another' WHERE id LIKE '%2'",
+        touched: &[(2, true)],
+        found: &[1, 2, 3],
+    },
+    Case {
+        name: "a key is put into another environment",
+        sql: "UPDATE portcullis_keys SET environment = 'test' WHERE id LIKE '%2'",
+        touched: &[(2, true)],
+        found: &[1, 2, 3],
+    },
+    Case {
+        name: "a key ends",
+        sql: "UPDATE portcullis_keys SET expires_at = 1 WHERE id LIKE '%2'",
+        touched: &[(2, true)],
+        found: &[1, 2, 3],
+    },
+    Case {
+        name: "a key is deleted, without foreign keys",
+        sql: "DELETE FROM portcullis_keys WHERE id LIKE '%1'",
+        touched: &[(1, true)],
+        found: &[2, 3],
+    },
+    Case {
+        name: "a key is deleted, with foreign keys",
+        sql: "PRAGMA foreign_keys = ON; DELETE FROM portcullis_keys WHERE id LIKE '%1'",
+        touched: &[(1, true)],
+        found: &[2, 3],
+    },
+    Case {
+        name: "all keys are deleted",
+        sql: "DELETE FROM portcullis_keys",
+        touched: &[(1, true), (2, true), (3, true)],
+        found: &[],
+    },
+    Case {
+        name: "a deleted key's secret is left behind and finds a key again",
+        sql: "DELETE FROM portcullis_keys WHERE id LIKE '%1'; \
+              INSERT $KEY",
+        touched: &[(1, true)],
+        found: &[1, 2, 3],
+    },
+    Case {
+        name: "a key is replaced, without foreign keys",
+        sql: "INSERT OR REPLACE $KEY",
+        touched: &[(1, true)],
+        found: &[1, 2, 3],
+    },
+    Case {
+        name: "a key is replaced, with foreign keys",
+        sql: "PRAGMA foreign_keys = ON; INSERT OR REPLACE $KEY",
+        touched: &[(1, true)],
+        found: &[2, 3],
+    },
+    Case {
+        name: "a key is replaced where REPLACE fires triggers",
+        sql: "PRAGMA recursive_triggers = ON; INSERT OR REPLACE $KEY",
+        touched: &[(1, true)],
+        found: &[1, 2, 3],
+    },
+    Case {
+        name: "a secret is added",
+        sql: "INSERT INTO portcullis_secrets (digest, key_id) \
+              SELECT CAST('12345678901234567890123456789012' AS BLOB), id \
+              FROM portcullis_keys WHERE id LIKE '%1'",
+        // '12' is 0x3132.
+        touched: &[(0x3132, false)],
+        found: &[1, 2, 3],
+    },
+    Case {
+        name: "a secret is deleted",
+        sql: "DELETE FROM portcullis_secrets WHERE key_id LIKE '%1'",
+        touched: &[(1, true)],
+        found: &[2, 3],
+    },
+    Case {
+        name: "all secrets are deleted",
+        sql: "DELETE FROM portcullis_secrets",
+        touched: &[(1, true), (2, true), (3, true)],
+        found: &[],
+    },
+    Case {
+        name: "a secret ends",
+        sql: "UPDATE portcullis_secrets SET expires_at = 1 WHERE key_id LIKE '%1'",
+        touched: &[(1, true)],
+        found: &[1, 2, 3],
+    },
+    Case {
+        name: "a secret is exchanged",
+        sql: "UPDATE portcullis_secrets \
+              SET digest = CAST('12345678901234567890123456789012' AS BLOB) \
+              WHERE key_id LIKE '%1'",
+        touched: &[(1, true), (0x3132, true)],
+        found: &[2, 3],
+    },
+    Case {
+        name: "a secret is given to another key",
+        sql: "UPDATE portcullis_secrets SET key_id = 'key_0000000000000000000002' \
+              WHERE key_id LIKE '%1'",
+        touched: &[(1, true)],
+        found: &[1, 2, 3],
+    },
+    Case {
+        name: "a secret is replaced by one that leads nowhere",
+        sql: "INSERT OR REPLACE INTO portcullis_secrets (digest, key_id) \
+              SELECT digest, 'key_0000000000000000000009' FROM portcullis_secrets \
+              WHERE key_id LIKE '%1'",
+        touched: &[(1, true), (1, false)],
+        found: &[2, 3],
+    },
+    Case {
+        name: "a secret takes the place of another one",
+        sql: "UPDATE OR REPLACE portcullis_secrets \
+              SET digest = (SELECT digest FROM portcullis_secrets WHERE key_id LIKE '%2') \
+              WHERE key_id LIKE '%1'",
+        touched: &[(1, true), (2, true)],
+        found: &[2, 3],
+    },
+    Case {
+        name: "something of the application's changes",
+        sql: "CREATE TABLE orders (number INTEGER); INSERT INTO orders VALUES (1)",
+        touched: &[],
+        found: &[1, 2, 3],
+    },
+    Case {
+        name: "a change is rolled back",
+        sql: "BEGIN; DELETE FROM portcullis_keys; ROLLBACK",
+        touched: &[],
+        found: &[1, 2, 3],
+    },
+];
+
+#[tokio::test]
+async fn what_is_typed_by_hand_counts_like_everything_else() {
+    for case in CASES {
+        let place = Place::new();
+        let store = place.store().await;
+        for number in 1..=3 {
+            add(&store, number).await;
+        }
+        let mut hand = place.hand().await;
+        hand.types("UPDATE portcullis_keys SET revoked_at = 1 WHERE id LIKE '%3'")
+            .await
+            .unwrap();
+        let before = position(&store).await;
+        let sql = case.sql.replace("$KEY", KEY);
+        hand.types(&sql).await.unwrap();
+        let touched = case
+            .touched
+            .iter()
+            // The digest of number 1 begins with 0x0101.
+            .map(|&(shard, all)| (Some(if shard < 256 { shard * 0x101 } else { shard }), all))
+            .collect();
+        assert_eq!(
+            touched_since(&store, before).await,
+            touched,
+            "{}",
+            case.name
+        );
+        let mut found = Vec::new();
+        for number in 1..=3 {
+            if store
+                .look_up(&digest(number))
+                .await
+                .unwrap()
+                .found
+                .is_some()
+            {
+                found.push(number);
+            }
+        }
+        assert_eq!(found, case.found, "{}", case.name);
+        let rows = hand.reads("SELECT count(*) FROM portcullis_changes").await;
+        let revision = hand.reads("SELECT revision FROM portcullis_meta").await;
+        assert_eq!(rows, revision + 1, "each revision has a row: {}", case.name);
+    }
+}
+
+#[tokio::test]
+async fn nothing_typed_brings_a_revoked_key_back() {
+    let place = Place::new();
+    let store = place.store().await;
+    add(&store, 1).await;
+    add(&store, 2).await;
+    let mut hand = place.hand().await;
+    hand.types("UPDATE portcullis_keys SET revoked_at = 5000000 WHERE id LIKE '%1'")
+        .await
+        .unwrap();
+    let revoked = store.get(&id(1)).await.unwrap().value.unwrap();
+    let by_hand = Revocation {
+        at: Timestamp::from_unix_micros(5_000_000).unwrap(),
+        by: Provenance::System,
+        reason: None,
+    };
+    assert_eq!(revoked.revoked, Some(by_hand), "nobody had to say by whom");
+
+    let before = position(&store).await;
+    let refused = [
+        "UPDATE portcullis_keys SET revoked_at = NULL".to_owned(),
+        "UPDATE portcullis_keys SET revoked_at = 6000000 WHERE id LIKE '%1'".to_owned(),
+        "UPDATE OR IGNORE portcullis_keys SET revoked_at = NULL".to_owned(),
+        "UPDATE OR REPLACE portcullis_keys SET revoked_at = NULL".to_owned(),
+        format!("INSERT OR REPLACE {KEY}"),
+        format!("INSERT {KEY} ON CONFLICT DO UPDATE SET revoked_at = NULL"),
+        "UPDATE OR REPLACE portcullis_keys SET id = 'key_0000000000000000000001' \
+         WHERE id LIKE '%2'"
+            .to_owned(),
+    ];
+    for sql in refused {
+        let error = hand.types(&sql).await.unwrap_err().to_string();
+        assert!(
+            error.contains("a revoked key stays revoked") || error.contains("a key keeps its id"),
+            "{sql}: {error}"
+        );
+    }
+    assert_eq!(position(&store).await, before, "nothing came of it");
+    // The same again is no change of it.
+    hand.types("UPDATE portcullis_keys SET revoked_at = 5000000, revoked_reason = 'lost'")
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_key_may_have_two_secrets() {
+    let place = Place::new();
+    let store = place.store().await;
+    add(&store, 1).await;
+    let mut hand = place.hand().await;
+    hand.types(
+        "INSERT INTO portcullis_secrets \
+         SELECT CAST('12345678901234567890123456789012' AS BLOB), id, 7000000 FROM portcullis_keys",
+    )
+    .await
+    .unwrap();
+    let before = position(&store).await;
+
+    let (revision, touched) = committed(&disable(&store, 1).await.unwrap());
+    let both = [(Some(0x0101), true), (Some(0x3132), true)].into();
+    assert_eq!(touched, both);
+    assert_eq!(touched_since(&store, before).await, both);
+    assert_eq!(position(&store).await.revision, revision);
+
+    let second = portcullis::key::KeyDigest::from_bytes(*b"12345678901234567890123456789012");
+    let found = store.look_up(&second).await.unwrap().found.unwrap();
+    assert_eq!(found.record.id, id(1));
+    assert_eq!(
+        found.secret_expires_at,
+        Timestamp::from_unix_micros(7_000_000)
+    );
+}
+
+#[tokio::test]
+async fn a_key_without_secrets_takes_a_revision_all_the_same() {
+    let place = Place::new();
+    let store = place.store().await;
+    place
+        .hand()
+        .await
+        .types(&format!("INSERT {KEY}"))
+        .await
+        .unwrap();
+    let before = position(&store).await;
+    let (revision, touched) = committed(&disable(&store, 1).await.unwrap());
+    assert!(revision > before.revision);
+    assert_eq!(touched_since(&store, before).await, touched);
+    assert!(!touched.contains(&(None, true)), "nobody has to forget all");
+}
+
+#[tokio::test]
+async fn a_key_typed_by_hand_is_the_first_key_too() {
+    let place = Place::new();
+    drop(place.store().await);
+    let mut hand = place.hand().await;
+    let ever = "SELECT ever_had_a_key FROM portcullis_meta";
+    assert_eq!(hand.reads(ever).await, 0);
+    hand.types(&format!("INSERT {KEY}; DELETE FROM portcullis_keys"))
+        .await
+        .unwrap();
+    assert_eq!(hand.reads(ever).await, 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_key_is_refused_by_the_tables() {
+    let place = Place::new();
+    let store = place.store().await;
+    add(&store, 1).await;
+    let mut hand = place.hand().await;
+    for sql in [
+        "UPDATE portcullis_keys SET enabled = 2",
+        "UPDATE portcullis_keys SET expires_at = datetime('now')",
+        "UPDATE portcullis_keys SET revoked_at = unixepoch() * 1000000000",
+        "UPDATE portcullis_keys SET revoked_reason = 'lost'",
+        "UPDATE portcullis_secrets SET digest = x'00'",
+        "UPDATE portcullis_meta SET digest_algorithm = 'md5'",
+        "INSERT INTO portcullis_meta SELECT 2, store_id, 0, 0, cursor_key, 0, 'sha256' \
+         FROM portcullis_meta",
+    ] {
+        assert!(hand.types(sql).await.is_err(), "{sql}");
+    }
+}
