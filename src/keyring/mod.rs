@@ -1,8 +1,8 @@
 //! The keyring: verifies keys, makes and changes them, and remembers what it may.
 //!
-//! The way of a request leads from [`authorize`] over [`cache`] to a hit, or on to a [`flight`].
-//! What may be believed is decided in [`freshness`] and kept in step by [`sync`]; what changes
-//! keys is in [`authority`] and [`writes`].
+//! The way of a request leads from `authorize` over `cache` to a hit, or on to a `flight`.
+//! What may be believed is decided in `freshness` and kept in step by `sync`; what changes
+//! keys is in `authority` and `writes`.
 
 mod atomic {
     //! The atomics of the freshness core; `tests/loom.rs` puts loom's in their place.
