@@ -5,6 +5,7 @@ use std::fmt::{self, Display, Write as _};
 use serde::Serialize;
 
 use super::json::Json;
+use crate::excerpt::has_long_run;
 
 /// How many errors one answer lists. Nobody reads more, and whoever sends a thousand mistakes does
 /// not get a thousand lines.
@@ -211,7 +212,7 @@ impl<'e> Fields<'e> {
 
 /// The name, if it is short enough to be repeated.
 fn shown(name: &str) -> Option<&str> {
-    (name.len() <= LONGEST_NAME).then_some(name)
+    (name.len() <= LONGEST_NAME && !has_long_run(name)).then_some(name)
 }
 
 /// The pointer to a member of the body: `~` and `/` escaped as in a JSON pointer, then what

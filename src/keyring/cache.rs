@@ -51,11 +51,6 @@ impl Cache {
         }
     }
 
-    /// Whether this digest opened a key not long ago, however out of date that answer may be.
-    pub(crate) fn once_found(&self, digest: &KeyDigest) -> bool {
-        self.positive.contains_key(digest)
-    }
-
     pub(crate) fn remember_known(&self, known: &Arc<Known>) {
         self.positive.insert(known.digest, Arc::clone(known));
     }

@@ -19,6 +19,7 @@ mod flight;
 mod freshness;
 mod health;
 mod manage;
+mod once_found;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -77,6 +78,7 @@ pub(crate) struct Inner {
     catalogue: Option<Catalogue>,
     timeline: epoch::Timeline,
     flights: flight::Flights,
+    once_found: once_found::OnceFound,
     cooldown: cooldown::Cooldown,
     budget: budget::Budget,
     max_staleness: Duration,

@@ -90,6 +90,8 @@ impl SqliteStoreOptions {
             file: Arc::from(Path::new(options.get_filename())),
             clock: self.clock,
             reads: pool(READERS, READ_PATIENCE),
+            syncs: pool(1, READ_PATIENCE),
+            lists: pool(1, READ_PATIENCE),
             writes: pool(1, WRITE_PATIENCE),
             options,
         };
