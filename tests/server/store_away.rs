@@ -186,3 +186,24 @@ async fn a_file_cut_to_nothing_is_no_refusal_either() {
     std::fs::write(setup.file(), &whole).unwrap();
     recovers(&server, &[&keys[0], &keys[1]]).await;
 }
+
+// Elsewhere nobody can remove a file that is open.
+#[cfg(unix)]
+#[tokio::test]
+async fn an_empty_database_is_not_made_in_place_of_one_that_is_gone() {
+    let setup = Setup::sqlite();
+    let server = setup.start().await;
+    let key = server.a_key().await;
+    assert!(server.opens(&key).await);
+    let mut hand = by_hand(&setup).await;
+    run(&mut hand, "BEGIN EXCLUSIVE").await;
+    std::fs::remove_file(setup.file()).unwrap();
+    // The first fails because of the lock, and the next opens the file anew.
+    let new = json!({"name": "n", "scopes": []});
+    for _ in 0..2 {
+        let answer = server.admin("POST", "/keys", new.clone()).await;
+        is_unavailable_or_unknown(&answer);
+    }
+    assert!(!setup.file().exists());
+    is_honest(&server.get("/v1/ping", &key.secret).await);
+}
