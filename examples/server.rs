@@ -22,8 +22,15 @@ use portcullis::store::{KeyStore, MemoryStore, SqliteStore};
 use portcullis::{ApiKeyLayer, Keyring, Principal, require_scope};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+#[cfg(unix)]
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
 use tower_http::trace::TraceLayer;
 use tracing_subscriber::EnvFilter;
+
+/// How long requests that are under way have to end: less than the 30 s after which Kubernetes
+/// kills a process.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -76,10 +83,14 @@ async fn run() -> Result<(), Box<dyn Error>> {
     if admin_token.is_none() {
         print_first_key(&keyring, &addr.to_string()).await?;
     }
+    let (told_to_stop, told) = (signal_to_stop(), signal_to_stop());
     tracing::info!(%addr, "listening");
-    axum::serve(listener, app(keyring, admin.router()))
-        .with_graceful_shutdown(told_to_stop())
-        .await?;
+    let serving =
+        axum::serve(listener, app(keyring, admin.router())).with_graceful_shutdown(told_to_stop);
+    tokio::select! {
+        result = serving.into_future() => result?,
+        () = out_of_patience(told) => tracing::warn!("requests under way are cut short"),
+    }
     tracing::info!("stopped");
     Ok(())
 }
@@ -177,20 +188,34 @@ async fn print_first_key(keyring: &Keyring, addr: &str) -> Result<(), Box<dyn Er
     })
 }
 
-async fn told_to_stop() {
-    let interrupted = tokio::signal::ctrl_c();
+/// A client that never ends its request must not keep the process from ending.
+async fn out_of_patience(told_to_stop: impl Future<Output = ()>) {
+    told_to_stop.await;
+    let once_more = signal_to_stop();
+    tracing::info!(
+        "stopping: {PATIENCE:?} for requests under way, or less if told to stop once more"
+    );
+    drop(timeout(PATIENCE, once_more).await);
+}
+
+/// Ctrl-C or SIGTERM, from this call on.
+fn signal_to_stop() -> impl Future<Output = ()> + Send + 'static {
     #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
+    let terminated = signal(SignalKind::terminate());
+    async {
+        #[cfg(unix)]
+        if let Ok(mut terminated) = terminated {
             tokio::select! {
-                _ = interrupted => {}
+                _ = tokio::signal::ctrl_c() => {}
                 _ = terminated.recv() => {}
             }
             return;
         }
+        // Where it cannot be listened for, nothing tells to stop, and the system's way holds.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
-    let _ = interrupted.await;
 }
 
 fn variable(name: &str) -> Result<Option<String>, String> {

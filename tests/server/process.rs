@@ -187,6 +187,13 @@ impl Server {
         assert!(soon("kill", kill).await.unwrap().success());
     }
 
+    /// Waits until this is in the log.
+    #[cfg(unix)]
+    pub(crate) async fn logs(&mut self, text: &str) {
+        let found = self.stderr.wait_for(|log| log.contains(text).then_some(()));
+        soon(text, found).await.expect("the server ended");
+    }
+
     /// Waits for its end and all that it has written.
     pub(crate) async fn end(self) -> Ended {
         let mut process = self.process.into_inner().unwrap();

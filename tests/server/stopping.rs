@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::client::{Answer, key_of};
-use crate::process::{ADMIN_TOKEN, Server, Setup, soon, until};
+use crate::process::{ADMIN_TOKEN, Server, Setup, soon, until, within};
 
 /// Sends the head of a create, and returns when the server asks for its body.
 async fn begin_to_create(server: &Server, body: &str) -> TcpStream {
@@ -85,4 +85,24 @@ async fn connections_on_which_nothing_is_asked_hold_nothing_up() {
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
     assert!(ended.stderr.contains("stopped"), "{ended:?}");
     drop((silent, kept_alive));
+}
+
+#[tokio::test]
+async fn who_never_ends_a_request_is_cut_short_by_a_second_signal() {
+    let setup = Setup::sqlite();
+    let mut server = setup.start().await;
+    let _body_missing = begin_to_create(&server, "{}").await;
+    let mut half_a_head = TcpStream::connect(server.address).await.unwrap();
+    half_a_head
+        .write_all(b"GET /health HTTP/1.1\r\nho")
+        .await
+        .unwrap();
+    server.send("GET", "/health", &[]).await.is(200);
+
+    server.terminate().await;
+    server.logs("stopping: ").await;
+    server.terminate().await;
+    let ended = within(Duration::from_secs(5), "the end", server.end()).await;
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("cut short"), "{ended:?}");
 }
