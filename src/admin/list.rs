@@ -7,7 +7,7 @@ use super::KEYS_READ;
 use super::answer::{Answer, json};
 use super::caller::Call;
 use super::cursor::{self, Sealed, View};
-use super::fields::Errors;
+use super::errors::Errors;
 use super::query::Query;
 use super::view::KeyView;
 use crate::store::{ListQuery, Owner};

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 
-use super::fields::Errors;
+use super::errors::Errors;
 
 /// The parameters of a request, taken out one by one.
 pub(super) struct Query<'q, 'e> {

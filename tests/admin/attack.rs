@@ -5,7 +5,8 @@ use portcullis::keyring::{Expiry, KeyPatch};
 use portcullis::timestamp::Timestamp;
 use serde_json::json;
 
-use crate::world::{ADMIN_TOKEN, Holder, Late, World, key_path, request};
+use crate::late::Late;
+use crate::world::{ADMIN_TOKEN, Holder, World, key_path, request};
 
 const WITHIN_REACH: &str = r#"{"name":"n","scopes":["reports:read"]}"#;
 

@@ -3,7 +3,8 @@
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderValue, Method};
 
-use crate::world::{ADMIN_TOKEN, Late, World, key_path, request};
+use crate::late::Late;
+use crate::world::{ADMIN_TOKEN, World, key_path, request};
 
 on_every_store!(
     sixty_four_kibibytes_are_the_most,

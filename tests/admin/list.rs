@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::world::{ADMIN_TOKEN, Reply, World};
+use crate::reply::Reply;
+use crate::world::{ADMIN_TOKEN, World};
 
 on_every_store!(
     pages_show_every_key_once_newest_first,

@@ -11,6 +11,8 @@
 
 #[macro_use]
 mod world;
+mod late;
+mod reply;
 
 mod attack;
 mod body;

@@ -1,16 +1,12 @@
 //! A router on a fresh store, and what holds for every one of its answers.
 
-use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes, HttpBody};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
-use axum::http::{Method, Request, StatusCode};
-use http_body::Frame;
+use axum::body::Body;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{Method, Request};
 use http_body_util::BodyExt;
 use portcullis::Keyring;
 use portcullis::admin::Admin;
@@ -19,10 +15,10 @@ use portcullis::store::{KeyStore, MemoryStore, SqliteStore};
 use portcullis::testing::{FakeClock, FaultStore, Faults};
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::sync::oneshot;
 use tower::ServiceExt;
 
 use crate::log;
+use crate::reply::Reply;
 
 /// Runs each case on each store, under its own name. One that is left out is reported as unused.
 macro_rules! on_every_store {
@@ -246,135 +242,4 @@ pub(crate) fn request(
 
 pub(crate) fn key_path(id: &str) -> String {
     format!("/admin/keys/{id}")
-}
-
-pub(crate) struct Reply {
-    pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Vec<u8>,
-}
-
-impl Reply {
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-
-    #[track_caller]
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("{}", self.text()))
-    }
-
-    /// A header's value; empty if it is not there.
-    pub(crate) fn header(&self, name: &str) -> &str {
-        let mut lines = self.headers.get_all(name).iter();
-        let value = lines.next().map_or("", |value| value.to_str().unwrap());
-        assert!(lines.next().is_none(), "{name} is repeated");
-        value
-    }
-
-    /// The status, and the code if this is a problem.
-    pub(crate) fn told(&self) -> (u16, &'static str) {
-        let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
-        let code = body["code"].as_str().unwrap_or_default();
-        (self.status, String::leak(code.to_owned()))
-    }
-
-    /// Where the errors of a problem are, each as `#/pointer` or `?parameter`.
-    pub(crate) fn places(&self) -> Vec<String> {
-        let body = self.json();
-        let place = |error: &Value| match error["pointer"].as_str() {
-            Some(pointer) => pointer.to_owned(),
-            None => format!("?{}", error["parameter"].as_str().unwrap()),
-        };
-        let errors = body["errors"].as_array();
-        errors.into_iter().flatten().map(place).collect()
-    }
-
-    /// The key that was made.
-    pub(crate) fn holder(&self) -> Holder {
-        let body = self.json();
-        Holder {
-            id: body["key"]["id"].as_str().unwrap().to_owned(),
-            secret: body["secret"].as_str().unwrap().to_owned(),
-        }
-    }
-
-    fn check(&self, status: StatusCode, method: &Method, what: &str) {
-        let content_type = self.header("content-type");
-        let unknown_path = self.status == 404 && content_type.is_empty();
-        if !unknown_path {
-            assert_eq!(self.header("cache-control"), "no-store", "{what}");
-            assert_eq!(self.header("x-content-type-options"), "nosniff", "{what}");
-        }
-        let expected = match self.status {
-            200 | 201 => "application/json",
-            405 => "",
-            _ if unknown_path => "",
-            _ => "application/problem+json",
-        };
-        assert_eq!(content_type, expected, "{what}");
-        let retry_after = self.header("retry-after");
-        let expected = if self.status == 503 { "1" } else { "" };
-        assert_eq!(retry_after, expected, "{what}");
-        if method == Method::HEAD {
-            return;
-        }
-        let (_, code) = self.told();
-        let is_challenged =
-            self.status == 401 || matches!(code, "insufficient_scope" | "invalid_request");
-        let challenge = self.header("www-authenticate");
-        assert_eq!(!challenge.is_empty(), is_challenged, "{what}");
-        if content_type != "application/problem+json" {
-            return;
-        }
-        let problem = self.json();
-        assert_eq!(problem["status"], self.status, "{what}");
-        let title = status.canonical_reason().unwrap();
-        assert_eq!(problem["title"], title, "{what}");
-        assert_eq!(problem["type"], "about:blank", "{what}");
-        assert!(!code.is_empty(), "{what}");
-        assert_eq!(code == "invalid_field", !self.places().is_empty(), "{what}");
-        for error in problem["errors"].as_array().into_iter().flatten() {
-            assert!(error["detail"].is_string(), "{what}");
-            assert_eq!(error.as_object().unwrap().len(), 2, "{what}");
-        }
-    }
-}
-
-/// A body that comes when it is told to. When it is asked for, the caller has been let in.
-pub(crate) struct Late {
-    asked: Option<oneshot::Sender<()>>,
-    rest: Option<oneshot::Receiver<String>>,
-}
-
-impl Late {
-    /// The body, what tells that it is asked for, and what it is to be.
-    pub(crate) fn body() -> (Body, oneshot::Receiver<()>, oneshot::Sender<String>) {
-        let ((asked, was_asked), (send, rest)) = (oneshot::channel(), oneshot::channel());
-        let late = Self {
-            asked: Some(asked),
-            rest: Some(rest),
-        };
-        (Body::new(late), was_asked, send)
-    }
-}
-
-impl HttpBody for Late {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if let Some(asked) = self.asked.take() {
-            let _ = asked.send(());
-        }
-        let Some(rest) = self.rest.as_mut() else {
-            return Poll::Ready(None);
-        };
-        let text = ready!(Pin::new(rest).poll(cx)).unwrap_or_default();
-        self.rest = None;
-        Poll::Ready(Some(Ok(Frame::data(text.into()))))
-    }
 }
