@@ -9,7 +9,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONT
 use http::{Method, StatusCode};
 use serde::Serialize;
 
-use super::fields::{Errors, FieldError};
+use super::errors::{Errors, FieldError};
 use crate::keyring::Unavailable;
 use crate::layer::{Form, Gate, PROBLEM_JSON, Reason, Rejection};
 use crate::scope::Demand;

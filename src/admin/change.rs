@@ -4,7 +4,8 @@ use http::StatusCode;
 
 use super::answer::{Answer, Refused, json};
 use super::caller::Call;
-use super::fields::{Errors, Fields};
+use super::errors::Errors;
+use super::fields::Fields;
 use super::query::Query;
 use super::view::KeyView;
 use super::{KEYS_WRITE, body, commit};

@@ -40,6 +40,7 @@ mod change;
 mod commit;
 mod create;
 mod cursor;
+mod errors;
 mod fields;
 mod json;
 mod list;

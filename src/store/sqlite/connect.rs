@@ -76,6 +76,8 @@ impl SqliteStoreOptions {
         } else {
             schema::must_be_up_to_date(&mut first).await?;
         }
+        // Now it is there. One that is gone later is a failure, not a reason to begin a new one.
+        let options = options.create_if_missing(false);
         let pool = |size, patience| {
             SqlitePoolOptions::new()
                 .max_connections(size)
@@ -90,6 +92,8 @@ impl SqliteStoreOptions {
             file: Arc::from(Path::new(options.get_filename())),
             clock: self.clock,
             reads: pool(READERS, READ_PATIENCE),
+            syncs: pool(1, READ_PATIENCE),
+            lists: pool(1, READ_PATIENCE),
             writes: pool(1, WRITE_PATIENCE),
             options,
         };

@@ -56,7 +56,13 @@ use crate::timestamp::Timestamp;
 pub struct SqliteStore {
     file: Arc<Path>,
     clock: Arc<dyn Clock>,
+    /// For look-ups alone.
     reads: SqlitePool,
+    /// For syncs alone: were they to queue with anything else, a load could end the lease.
+    syncs: SqlitePool,
+    /// For what people ask of the admin API. One connection, so that lists wait for each other
+    /// and for nothing that a request through the gate needs.
+    lists: SqlitePool,
     writes: SqlitePool,
     /// To open the connections by which changes are noticed.
     options: SqliteConnectOptions,
@@ -122,7 +128,7 @@ impl KeyStore for SqliteStore {
     }
 
     async fn sync(&self, since: Option<Position>) -> Result<SyncReport, StoreError> {
-        read::sync(&self.reads, since).await
+        read::sync(&self.syncs, since).await
     }
 
     fn nudges(&self) -> Box<dyn Nudges> {
@@ -130,7 +136,7 @@ impl KeyStore for SqliteStore {
     }
 
     async fn get(&self, id: &KeyId) -> Result<Read<Option<KeyRecord>>, StoreError> {
-        let value = read::get(&self.reads, id).await?;
+        let value = read::get(&self.lists, id).await?;
         Ok(Read {
             now: self.now(),
             value,
@@ -138,7 +144,7 @@ impl KeyStore for SqliteStore {
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Read<Vec<KeyRecord>>, StoreError> {
-        let value = read::list(&self.reads, query).await?;
+        let value = read::list(&self.lists, query).await?;
         Ok(Read {
             now: self.now(),
             value,
@@ -150,6 +156,39 @@ impl KeyStore for SqliteStore {
     }
 
     async fn cursor_key(&self) -> Result<[u8; 32], StoreError> {
-        read::cursor_key(&self.reads).await
+        read::cursor_key(&self.lists).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn lists_and_writes_hold_up_neither_look_ups_nor_syncs() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("keys.db").display());
+        let store = SqliteStore::connect(&url).await.unwrap();
+        let _list = store.lists.acquire().await.unwrap();
+        let _write = store.writes.acquire().await.unwrap();
+        let digest = KeyDigest::from_bytes([1; 32]);
+        let both = async {
+            store.look_up(&digest).await.unwrap();
+            store.sync(None).await.unwrap();
+        };
+        timeout(Duration::from_secs(1), both).await.unwrap();
+
+        let mut look_ups = Vec::new();
+        for _ in 0..store.reads.options().get_max_connections() {
+            look_ups.push(store.reads.acquire().await.unwrap());
+        }
+        timeout(Duration::from_secs(1), store.sync(None))
+            .await
+            .expect("look-ups hold up no sync")
+            .unwrap();
     }
 }

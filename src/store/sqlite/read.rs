@@ -1,8 +1,9 @@
 //! Reads: one statement each, so that each is one snapshot, and nothing stays open when its
 //! future is dropped.
 
-use sqlx::SqlitePool;
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Sqlite, SqlitePool};
 
 use super::failure::failed;
 use super::row::{self, found_columns, key_columns};
@@ -54,11 +55,14 @@ pub(super) async fn look_up(
     pool: &SqlitePool,
     digest: &KeyDigest,
 ) -> Result<(u64, Option<FoundKey>), StoreError> {
+    const CONTEXT: &str = "looking up a key";
+    let mut connection = pool.acquire().await.map_err(failed(CONTEXT))?;
     let row = sqlx::query(LOOK_UP)
         .bind(row::blob(digest))
-        .fetch_optional(pool)
-        .await
-        .map_err(failed("looking up a key"))?
+        .fetch_optional(&mut *connection)
+        .await;
+    let row = given_back(connection, row)
+        .map_err(failed(CONTEXT))?
         .ok_or_else(no_meta)?;
     Ok((row::revision(&row)?, row::found(&row)?))
 }
@@ -67,13 +71,15 @@ pub(super) async fn sync(
     pool: &SqlitePool,
     since: Option<Position>,
 ) -> Result<SyncReport, StoreError> {
+    const CONTEXT: &str = "reading the change rows";
     // No revision is beyond what SQLite can count.
     let then = since.map(|since| i64::try_from(since.revision).unwrap_or(i64::MAX));
+    let mut connection = pool.acquire().await.map_err(failed(CONTEXT))?;
     let rows = sqlx::query(SYNC)
         .bind(then)
-        .fetch_all(pool)
-        .await
-        .map_err(failed("reading the change rows"))?;
+        .fetch_all(&mut *connection)
+        .await;
+    let rows = given_back(connection, rows).map_err(failed(CONTEXT))?;
     let first = rows.first().ok_or_else(no_meta)?;
     Ok(SyncReport {
         position: Position {
@@ -90,11 +96,14 @@ pub(super) async fn sync(
 }
 
 pub(super) async fn get(pool: &SqlitePool, id: &KeyId) -> Result<Option<KeyRecord>, StoreError> {
-    sqlx::query(GET)
+    const CONTEXT: &str = "reading a key";
+    let mut connection = pool.acquire().await.map_err(failed(CONTEXT))?;
+    let row = sqlx::query(GET)
         .bind(id.as_str())
-        .fetch_optional(pool)
-        .await
-        .map_err(failed("reading a key"))?
+        .fetch_optional(&mut *connection)
+        .await;
+    given_back(connection, row)
+        .map_err(failed(CONTEXT))?
         .as_ref()
         .map(row::record)
         .transpose()
@@ -104,6 +113,7 @@ pub(super) async fn list(
     pool: &SqlitePool,
     query: &ListQuery,
 ) -> Result<Vec<KeyRecord>, StoreError> {
+    const CONTEXT: &str = "listing keys";
     let (created_at, id) = match &query.after {
         Some((created_at, id)) => (created_at.unix_micros(), id.as_str()),
         // Beyond any moment there is.
@@ -120,20 +130,34 @@ pub(super) async fn list(
     if let Some(owner) = &query.owner {
         select = select.bind(owner.as_str());
     }
-    let rows: Vec<SqliteRow> = select
-        .fetch_all(pool)
-        .await
-        .map_err(failed("listing keys"))?;
+    let mut connection = pool.acquire().await.map_err(failed(CONTEXT))?;
+    let rows = select.fetch_all(&mut *connection).await;
+    let rows: Vec<SqliteRow> = given_back(connection, rows).map_err(failed(CONTEXT))?;
     rows.iter().map(row::record).collect()
 }
 
 pub(super) async fn cursor_key(pool: &SqlitePool) -> Result<[u8; 32], StoreError> {
+    const CONTEXT: &str = "reading the key of cursors";
+    let mut connection = pool.acquire().await.map_err(failed(CONTEXT))?;
     let row = sqlx::query("SELECT cursor_key FROM portcullis_meta")
-        .fetch_optional(pool)
-        .await
-        .map_err(failed("reading the key of cursors"))?
+        .fetch_optional(&mut *connection)
+        .await;
+    let row = given_back(connection, row)
+        .map_err(failed(CONTEXT))?
         .ok_or_else(no_meta)?;
     row::bytes(&row, "cursor_key")
+}
+
+/// A connection whose read failed is not used again: it may hold on to pages of a file that was
+/// cut or overwritten for a moment, and would then go on failing when the file is whole again.
+fn given_back<T>(
+    mut connection: PoolConnection<Sqlite>,
+    read: Result<T, sqlx::Error>,
+) -> Result<T, sqlx::Error> {
+    if read.is_err() {
+        connection.close_on_drop();
+    }
+    read
 }
 
 pub(super) fn no_meta() -> StoreError {
