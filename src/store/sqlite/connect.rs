@@ -116,7 +116,7 @@ impl fmt::Debug for SqliteStoreOptions {
 }
 
 fn parse(url: &str) -> Result<SqliteConnectOptions, StoreError> {
-    let unfit = |why| StoreError::new(StoreErrorKind::Unavailable, why);
+    let unfit = |why| StoreError::new(StoreErrorKind::Misconfigured, why);
     let Some((scheme, rest)) = url.split_once(':') else {
         return Err(unfit("the URL does not begin with \"sqlite:\"".to_owned()));
     };
@@ -172,7 +172,7 @@ async fn open(options: &SqliteConnectOptions) -> Result<SqliteConnection, StoreE
 }
 
 async fn must_be_a_file_with_a_log(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    let unfit = |why: &str| Err(StoreError::new(StoreErrorKind::Unavailable, why));
+    let unfit = |why: &str| Err(StoreError::new(StoreErrorKind::Misconfigured, why));
     let context = "asking where the database lies";
     let file: Option<String> =
         sqlx::query_scalar("SELECT file FROM pragma_database_list WHERE name = 'main'")

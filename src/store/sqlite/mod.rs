@@ -1,16 +1,21 @@
 //! The embedded store: keys in an SQLite file, shared by all processes that open it.
 //!
 //! How it is opened is in `connect`, the tables and the triggers that number every change in
-//! `schema`, what is read in `read` and `row`, what is written in `transact`, and how
-//! changes of other processes are noticed in `nudges`.
+//! `schema`, what is read in `read` and `row`, what is written in `transact`, `change`,
+//! `revoke_all` and `touch`, and how changes of other processes are noticed in `nudges`.
 
+mod change;
 mod connect;
 mod failure;
+mod meta;
 mod nudges;
 mod read;
+mod revoke_all;
 mod row;
 mod schema;
+mod touch;
 mod transact;
+mod writing;
 
 use std::fmt;
 use std::path::Path;
@@ -24,6 +29,7 @@ pub use connect::SqliteStoreOptions;
 
 use super::contract::{
     Decide, KeyStore, ListQuery, LookUp, Nudges, Position, Read, Subjects, SyncReport, Transacted,
+    Use,
 };
 use super::error::StoreError;
 use super::record::KeyRecord;
@@ -144,19 +150,26 @@ impl KeyStore for SqliteStore {
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Read<Vec<KeyRecord>>, StoreError> {
-        let value = read::list(&self.lists, query).await?;
-        Ok(Read {
-            now: self.now(),
-            value,
-        })
+        // By this moment keys are told apart that have ended, or not.
+        let now = self.now();
+        let value = read::list(&self.lists, query, now).await?;
+        Ok(Read { now, value })
     }
 
     async fn transact(&self, subjects: Subjects, decide: Decide) -> Result<Transacted, StoreError> {
         transact::transact(&self.writes, &*self.clock, subjects, decide).await
     }
 
+    async fn touch(&self, uses: &[Use]) -> Result<(), StoreError> {
+        touch::touch(&self.writes, uses).await
+    }
+
+    async fn digest_algorithm(&self, name: &str) -> Result<String, StoreError> {
+        meta::digest_algorithm(&self.syncs, &self.writes, name).await
+    }
+
     async fn cursor_key(&self) -> Result<[u8; 32], StoreError> {
-        read::cursor_key(&self.lists).await
+        meta::cursor_key(&self.lists).await
     }
 }
 
