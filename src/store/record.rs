@@ -245,7 +245,8 @@ impl Metadata {
     /// The most bytes, as compact JSON.
     pub const MAX: usize = 4_096;
 
-    /// Checks, and takes out what is not needed. Of a field that is there twice the last counts.
+    /// Checks, and takes out what is not needed: white space, and escapes that need not be. Members
+    /// keep their order, and numbers their digits.
     ///
     /// ```
     /// use portcullis::store::Metadata;
@@ -260,7 +261,7 @@ impl Metadata {
         if !value.is_object() {
             return Err(InvalidMetadata::NotAnObject);
         }
-        let compact = value.to_string();
+        let compact = compact(text);
         if compact.len() > Self::MAX {
             return Err(InvalidMetadata::TooLong {
                 length: compact.len(),
@@ -279,6 +280,40 @@ impl Default for Metadata {
     fn default() -> Self {
         Self("{}".into())
     }
+}
+
+/// JSON, which `text` is, without anything that need not be there.
+fn compact(text: &str) -> String {
+    let mut compact = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(next) = rest.chars().next() {
+        let length = if next == '"' {
+            text_length(rest)
+        } else {
+            next.len_utf8()
+        };
+        let (token, after) = rest.split_at(length);
+        rest = after;
+        if next == '"'
+            && let Ok(text) = serde_json::from_str::<String>(token)
+        {
+            compact.push_str(&serde_json::Value::from(text).to_string());
+        } else if !next.is_ascii_whitespace() {
+            compact.push_str(token);
+        }
+    }
+    compact
+}
+
+/// How many bytes the string at the beginning of `json` has, with its quotes.
+fn text_length(json: &str) -> usize {
+    let mut escaped = false;
+    let end = json.bytes().skip(1).position(|byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    });
+    end.map_or(json.len(), |end| end + 2)
 }
 
 /// Whose key it is: 1 to 255 Unicode scalar values, no control characters. Compared exactly.
@@ -392,6 +427,39 @@ mod tests {
         for test in tests {
             let result = KeyName::parse(&test.text).map(|name| name.as_str().to_owned());
             assert_eq!(result, test.result, "{}", test.name);
+        }
+    }
+
+    #[test]
+    fn metadata_is_kept_as_it_was_written_but_for_what_need_not_be_there() {
+        let cases = [
+            ("nothing in it", " {\n} ", "{}"),
+            ("the order of members", r#"{"b":1,"a":2}"#, r#"{"b":1,"a":2}"#),
+            (
+                "digits of numbers",
+                r#"{"n":[12345678901234567890123,1.50,-0,1e2]}"#,
+                r#"{"n":[12345678901234567890123,1.50,-0,1e2]}"#,
+            ),
+            (
+                "space in a text",
+                r#"{ "a b" : " c " }"#,
+                r#"{"a b":" c "}"#,
+            ),
+            (
+                "quotes and backslashes in a text",
+                r#"{"a":"\" \\","b" : "\\\" }"}"#,
+                r#"{"a":"\" \\","b":"\\\" }"}"#,
+            ),
+            (
+                "escapes that need not be",
+                r#"{"\u00e9":"\/\u0000\ud83d\ude00"}"#,
+                "{\"\u{e9}\":\"/\\u0000\u{1f600}\"}",
+            ),
+        ];
+        for (name, text, expected) in cases {
+            let metadata = Metadata::parse(text).unwrap();
+            assert_eq!(metadata.as_str(), expected, "{name}");
+            assert_eq!(Metadata::parse(expected).unwrap(), metadata, "{name}");
         }
     }
 
