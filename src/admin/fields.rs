@@ -101,7 +101,7 @@ impl<'e> Fields<'e> {
     }
 
     /// Takes a field out, `null` being a value like any other.
-    fn take(&mut self, name: &str) -> Option<Json> {
+    pub(super) fn take(&mut self, name: &str) -> Option<Json> {
         let at = self.members.iter().position(|(member, _)| member == name)?;
         Some(self.members.swap_remove(at).1)
     }
@@ -160,6 +160,24 @@ impl<'e> Fields<'e> {
             .ok()
     }
 
+    /// A whole number from 0 to `most`, in digits alone: `1.0` and `1e0` are no counts.
+    pub(super) fn count(&mut self, name: &str, most: u32) -> Option<u32> {
+        let number = match self.take(name)? {
+            Json::Number(number) => number,
+            other => {
+                self.wrong_type(name, "an integer", &other);
+                return None;
+            }
+        };
+        let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+        let count = number.parse().ok().filter(|count| digits && *count <= most);
+        if count.is_none() {
+            let detail = format_args!("must be an integer from 0 to {most}");
+            self.errors.at(pointer(name), detail);
+        }
+        count
+    }
+
     /// `true` or `false`.
     pub(super) fn flag(&mut self, name: &str) -> Option<bool> {
         match self.take(name)? {
@@ -203,20 +221,39 @@ impl<'e> Fields<'e> {
         self.errors.at(pointer(name), detail);
     }
 
-    fn wrong_type(&mut self, path: &str, expected: &str, found: &Json) {
+    /// Notes something about what lies below a field.
+    pub(super) fn wrong_at(&mut self, pointer: String, detail: impl Display) {
+        self.errors.at(pointer, detail);
+    }
+
+    /// Notes something about the fields taken together.
+    pub(super) fn wrong_together(&mut self, detail: impl Display) {
+        // Where there is no object at all, that is the one thing to say.
+        if self.is_object {
+            self.errors.at("#", detail);
+        }
+    }
+
+    /// `path` is of names that need no escape.
+    pub(super) fn wrong_type(&mut self, path: &str, expected: &str, found: &Json) {
         let detail = format_args!("must be {expected}, and is {}", found.kind());
         self.errors.at(format!("#/{path}"), detail);
     }
 }
 
 /// The name, if it is short enough to be repeated.
-fn shown(name: &str) -> Option<&str> {
+pub(super) fn shown(name: &str) -> Option<&str> {
     (name.len() <= LONGEST_NAME).then_some(name)
 }
 
 /// The pointer to a member of the body: `~` and `/` escaped as in a JSON pointer, then what
 /// cannot stand in a fragment (RFC 3986 section 3.5) percent-encoded.
 fn pointer(name: &str) -> String {
+    below("#", name)
+}
+
+/// The pointer to a member of what `parent` points to.
+pub(super) fn below(parent: &str, name: &str) -> String {
     struct Fragment(String);
     impl fmt::Write for Fragment {
         fn write_str(&mut self, text: &str) -> fmt::Result {
@@ -233,7 +270,7 @@ fn pointer(name: &str) -> String {
             Ok(())
         }
     }
-    let mut fragment = Fragment("#/".to_owned());
+    let mut fragment = Fragment(format!("{parent}/"));
     // Writing to a string cannot fail.
     let _ = fragment.write_str(name);
     fragment.0

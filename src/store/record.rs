@@ -434,7 +434,11 @@ mod tests {
     fn metadata_is_kept_as_it_was_written_but_for_what_need_not_be_there() {
         let cases = [
             ("nothing in it", " {\n} ", "{}"),
-            ("the order of members", r#"{"b":1,"a":2}"#, r#"{"b":1,"a":2}"#),
+            (
+                "the order of members",
+                r#"{"b":1,"a":2}"#,
+                r#"{"b":1,"a":2}"#,
+            ),
             (
                 "digits of numbers",
                 r#"{"n":[12345678901234567890123,1.50,-0,1e2]}"#,
