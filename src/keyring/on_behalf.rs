@@ -178,6 +178,7 @@ impl Keyring {
 }
 
 /// A key that was made.
+#[derive(Debug)]
 pub(crate) struct Made {
     /// The store's clock.
     pub(crate) now: Timestamp,

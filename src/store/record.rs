@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde_json::value::RawValue;
+
 use crate::key::{Environment, KeyHint, KeyId};
 use crate::scope::ScopeSet;
 use crate::timestamp::Timestamp;
@@ -256,12 +258,13 @@ impl Metadata {
     /// # Ok::<(), portcullis::store::InvalidMetadata>(())
     /// ```
     pub fn parse(text: &str) -> Result<Self, InvalidMetadata> {
-        let value: serde_json::Value = serde_json::from_str(text)
-            .map_err(|error| InvalidMetadata::NotJson(Box::new(error)))?;
-        if !value.is_object() {
+        let not_json = |error| InvalidMetadata::NotJson(Box::new(error));
+        // Nothing is built of it that would have an idea of its own of numbers or names.
+        serde_json::from_str::<&RawValue>(text).map_err(not_json)?;
+        let compact = compact(text).map_err(not_json)?;
+        if !compact.starts_with('{') {
             return Err(InvalidMetadata::NotAnObject);
         }
-        let compact = compact(text);
         if compact.len() > Self::MAX {
             return Err(InvalidMetadata::TooLong {
                 length: compact.len(),
@@ -282,8 +285,8 @@ impl Default for Metadata {
     }
 }
 
-/// JSON, which `text` is, without anything that need not be there.
-fn compact(text: &str) -> String {
+/// JSON, which `text` is but for what its strings say, without anything that need not be there.
+fn compact(text: &str) -> Result<String, serde_json::Error> {
     let mut compact = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(next) = rest.chars().next() {
@@ -294,15 +297,14 @@ fn compact(text: &str) -> String {
         };
         let (token, after) = rest.split_at(length);
         rest = after;
-        if next == '"'
-            && let Ok(text) = serde_json::from_str::<String>(token)
-        {
+        if next == '"' {
+            let text: String = serde_json::from_str(token)?;
             compact.push_str(&serde_json::Value::from(text).to_string());
         } else if !next.is_ascii_whitespace() {
             compact.push_str(token);
         }
     }
-    compact
+    Ok(compact)
 }
 
 /// How many bytes the string at the beginning of `json` has, with its quotes.
@@ -465,6 +467,41 @@ mod tests {
             assert_eq!(metadata.as_str(), expected, "{name}");
             assert_eq!(Metadata::parse(expected).unwrap(), metadata, "{name}");
         }
+    }
+
+    #[test]
+    fn what_is_no_object_of_json_is_no_metadata() {
+        let refused = [
+            "",
+            " ",
+            "{",
+            "{}}",
+            "{}{}",
+            "[]",
+            "null",
+            "1",
+            r#""{}""#,
+            r#"{"a"}"#,
+            r#"{"a":01}"#,
+            r#"{"a":"\ud800"}"#,
+            r#"{"a":"\x"}"#,
+            "{\"a\":\"\n\"}",
+            "\u{a0}{}",
+            "{'a':1}",
+            r#"{"a":nul}"#,
+        ];
+        for text in refused {
+            assert!(Metadata::parse(text).is_err(), "{text}");
+        }
+        let named_like_a_trick = r#"{"$serde_json::private::RawValue":"1"}"#;
+        let metadata = Metadata::parse(named_like_a_trick).unwrap();
+        assert_eq!(metadata.as_str(), named_like_a_trick);
+        assert!(Metadata::parse(&format!(r#"{{"a":"{}"}}"#, "x".repeat(4_088))).is_ok());
+        let longer = Metadata::parse(&format!(r#"{{"a":"{}"}}"#, "x".repeat(4_089)));
+        assert!(matches!(
+            longer,
+            Err(InvalidMetadata::TooLong { length: 4_097 })
+        ));
     }
 
     #[test]
