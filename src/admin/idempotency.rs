@@ -12,8 +12,9 @@ use http::header::HeaderMap;
 use sha2::{Digest, Sha256};
 
 use super::answer::Refused;
+use crate::key::Environment;
 use crate::keyring::{Caller, Expiry, NewKey, Recognisable};
-use crate::store::ReplayKey;
+use crate::store::{Owner, ReplayKey};
 
 const HEADER: &str = "idempotency-key";
 
@@ -66,8 +67,8 @@ fn digest(new: &NewKey) -> [u8; 32] {
     } = new;
     let parts = Parts::of("portcullis request to POST /keys")
         .text(name.as_str())
-        .option(owner.as_ref().map(|owner| owner.as_str()))
-        .option(environment.as_ref().map(|name| name.as_str()))
+        .option(owner.as_ref().map(Owner::as_str))
+        .option(environment.as_ref().map(Environment::as_str))
         .text(metadata.as_str());
     let parts = match expiry {
         Expiry::AsCaller => parts.text("as caller"),
