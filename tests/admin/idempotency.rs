@@ -314,11 +314,11 @@ async fn a_client_that_hangs_up_can_ask_again() {
 #[tokio::test]
 async fn a_caller_with_an_end_hands_it_on_and_is_recognised() {
     let desk = Desk::at_will();
-    let hour = Expiry::In(Duration::from_secs(3600));
+    let hour = Expiry::In(Duration::from_hours(1));
     let caller = desk.key_for("acme", &["keys:write", "*"], hour).await;
     let made = make(&desk, &caller.secret, &["k"], BODY).await.ok();
     assert_eq!(made.body["key"]["expires_at"], "2030-01-01T01:00:00Z");
-    desk.clock.advance(Duration::from_secs(60));
+    desk.clock.advance(Duration::from_mins(1));
     let again = make(&desk, &caller.secret, &["k"], BODY).await.ok();
     assert_eq!(again.body["key"]["expires_at"], "2030-01-01T01:00:00Z");
 }

@@ -145,7 +145,7 @@ async fn a_past_expiry_is_refused_and_names_the_field() {
 #[tokio::test]
 async fn a_key_neither_extends_itself_nor_gives_itself_more() {
     for desk in Desk::everywhere().await {
-        let hour = Expiry::In(Duration::from_secs(3600));
+        let hour = Expiry::In(Duration::from_hours(1));
         let key = desk.key_for("acme", &["keys:write", "a"], hour).await;
         let end = desk.get(TOKEN, &key.path()).await.body["expires_at"].clone();
         let same = json!({"expires_at": end}).to_string();
@@ -169,7 +169,7 @@ async fn a_key_neither_extends_itself_nor_gives_itself_more() {
         assert!(!desk.opens(&key.secret).await, "it has disabled itself");
     }
     for desk in Desk::everywhere_with(Builder::self_renewal).await {
-        let hour = Expiry::In(Duration::from_secs(3600));
+        let hour = Expiry::In(Duration::from_hours(1));
         let key = desk.key_for("acme", &["keys:write", "a"], hour).await;
         let more = r#"{"expires_at": null, "scopes": ["keys:write", "b"]}"#;
         let answer = desk.patch(&key.secret, &key.path(), more).await;

@@ -58,7 +58,7 @@ async fn the_old_secret_lives_for_its_grace_and_not_longer() {
 #[tokio::test]
 async fn a_grace_ends_with_the_key() {
     let desk = Desk::at_will();
-    let minute = Expiry::In(Duration::from_secs(60));
+    let minute = Expiry::In(Duration::from_mins(1));
     let key = desk.key_for("acme", &["a"], minute).await;
     let rotated = desk
         .post(TOKEN, &key.below("rotate"), r#"{"grace_seconds": 2592000}"#)
@@ -210,7 +210,7 @@ async fn whoever_does_not_hold_all_of_a_key_does_not_rotate_it() {
     for desk in Desk::everywhere().await {
         let writer = desk.key(&["keys:write", "a:*"]).await;
         let lasting = desk.key(&["a:x"]).await;
-        let brief = Expiry::In(Duration::from_secs(3600));
+        let brief = Expiry::In(Duration::from_hours(1));
         let brief = desk.key_for("acme", &["keys:write", "a:*"], brief).await;
         let other = desk.key_of("other", &["a:x"]).await;
         let more = desk.key(&["b"]).await;
