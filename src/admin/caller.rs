@@ -13,7 +13,7 @@ use crate::key::KeyId;
 use crate::keyring::Caller;
 use crate::layer::{Authentication, Reason, Rejection};
 use crate::scope::{Demand, Scope};
-use crate::store::Owner;
+use crate::store::{KeyRecord, Owner};
 
 /// A request with a valid caller. Endpoints get nothing else, so none can forget to ask.
 pub(super) struct Call {
@@ -47,29 +47,47 @@ impl Call {
         }
     }
 
-    /// The owner whose keys are all that the caller sees; `None` if it sees those of everybody.
-    pub(super) fn confined_to(&self) -> Option<&Owner> {
+    /// The id of the key that calls; none if it is not a key that does.
+    pub(super) fn own_id(&self) -> Option<KeyId> {
         match &self.caller {
-            Caller::Key(principal) if !principal.scopes().allows(&Scope::keys_admin()) => {
-                Some(principal.owner_value())
-            }
+            Caller::Key(principal) => Some(principal.key_id().clone()),
             _ => None,
         }
     }
 
-    /// Whether this is the id of the very key that calls.
-    pub(super) fn is_by(&self, id: &KeyId) -> bool {
-        matches!(&self.caller, Caller::Key(principal) if principal.key_id() == id)
+    /// The owner whose keys are all that the caller sees; `None` if it sees those of everybody.
+    pub(super) fn confined_to(&self) -> Option<&Owner> {
+        confined_to(&self.caller)
     }
 
-    /// The id in the path, unless it cannot be one: then no key has it.
-    pub(super) async fn id(&mut self) -> Option<KeyId> {
-        let path = RawPathParams::from_request_parts(&mut self.parts, &())
-            .await
-            .ok()?;
+    /// The id in the path. One that cannot be an id gives a new one, which no key has: it is then
+    /// answered like any other id without a key, in the same order and after the same time.
+    pub(super) async fn id(&mut self) -> Result<KeyId, Refused> {
+        let path = RawPathParams::from_request_parts(&mut self.parts, &()).await;
         // The last one: the router may be nested below a path with parameters of its own.
-        let (_, id) = path.iter().filter(|(name, _)| *name == "id").last()?;
-        id.parse().ok()
+        let id = path.ok().and_then(|path| {
+            let (_, id) = path.iter().filter(|(name, _)| *name == "id").last()?;
+            id.parse().ok()
+        });
+        match id {
+            Some(id) => Ok(id),
+            None => KeyId::generate().map_err(|_| Refused::unavailable()),
+        }
+    }
+}
+
+/// The key, if this caller may see it.
+pub(super) fn visible(caller: &Caller, key: Option<KeyRecord>) -> Option<KeyRecord> {
+    let owner = confined_to(caller);
+    key.filter(|key| owner.is_none_or(|owner| key.owner == *owner))
+}
+
+fn confined_to(caller: &Caller) -> Option<&Owner> {
+    match caller {
+        Caller::Key(principal) if !principal.scopes().allows(&Scope::keys_admin()) => {
+            Some(principal.owner_value())
+        }
+        _ => None,
     }
 }
 

@@ -2,36 +2,46 @@
 
 use http::StatusCode;
 
-use super::answer::{Answer, Refused, json};
+use super::answer::{Answer, json};
 use super::caller::Call;
+use super::create::refused_for;
 use super::errors::Errors;
 use super::fields::Fields;
+use super::given::{self, Null};
 use super::query::Query;
 use super::view::KeyView;
 use super::{KEYS_WRITE, body, commit};
-use crate::keyring::KeyPatch;
+use crate::keyring::{End, KeyPatch};
 use crate::store::KeyName;
+use crate::timestamp::Timestamp;
+
+const EXPIRES_AT: &str = "expires_at";
 
 pub(super) async fn change(mut call: Call) -> Answer {
     call.needs(KEYS_WRITE)?;
-    let id = call.id().await;
+    let id = call.id().await?;
     let body = body::read(&call.parts.headers, call.body).await?;
+    let (keyring, caller) = (call.desk.gate.keyring.clone(), call.caller);
     let mut errors = Errors::default();
     Query::of(call.parts.uri.query(), &[], &mut errors);
-    let mut fields = Fields::of(body, &["name", "enabled"], &mut errors);
+    let known = ["name", "scopes", "enabled", EXPIRES_AT, "metadata"];
+    let mut fields = Fields::of(body, &known, &mut errors);
     let patch = KeyPatch {
         name: fields.text("name", KeyName::parse),
         enabled: fields.flag("enabled"),
-        ..KeyPatch::default()
+        scopes: given::scopes(&mut fields, &keyring),
+        expires_at: fields
+            .text_or_null(EXPIRES_AT, Timestamp::parse)
+            .map(|end| end.map_or(End::Never, End::At)),
+        metadata: given::metadata(&mut fields, Null::Empty),
     };
     errors.check()?;
-    let id = id.ok_or_else(Refused::not_found)?;
-    let (keyring, caller) = (call.desk.gate.keyring.clone(), call.caller);
     let changed = commit::to_the_end(async move {
         let changed = keyring.update_as(caller.clone(), &id, patch).await?;
         Ok(commit::logged(changed, "changed", &caller))
     })
-    .await?;
+    .await
+    .map_err(|error| refused_for(error, EXPIRES_AT))?;
     Ok(json(
         StatusCode::OK,
         &KeyView::new(&changed.record, changed.now),

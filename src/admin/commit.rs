@@ -60,10 +60,10 @@ impl From<WriteError> for Refused {
             Refusal::CallerDead => Rejection::new(Reason::Dead(Dead::Revoked)).into(),
             Refusal::CallerLacksScope => Self::insufficient_scope(Demand::one(KEYS_WRITE)),
             Refusal::NotFound => Self::not_found(),
-            Refusal::ExceedsCaller | Refusal::OnOneself => {
-                Self::problem(StatusCode::FORBIDDEN, "exceeds_caller")
-                    .because("this is more than the caller holds itself")
-            }
+            Refusal::ExceedsCaller => Self::problem(StatusCode::FORBIDDEN, "exceeds_caller")
+                .because("this is more than the caller holds itself"),
+            Refusal::OnOneself => Self::problem(StatusCode::FORBIDDEN, "exceeds_caller")
+                .because("a key may not give itself another secret or a longer life"),
             Refusal::KeyRevoked => Self::problem(StatusCode::CONFLICT, "key_revoked")
                 .because("a revoked key stays as it is"),
             Refusal::KeyExpired => Self::problem(StatusCode::CONFLICT, "key_expired")
@@ -72,7 +72,7 @@ impl From<WriteError> for Refused {
                 Self::problem(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused")
                     .because("the idempotency key was used for another request")
             }
-            // Only creating runs into these, and says which field it is.
+            // Where these can happen, it is answered there, with the field that it is about.
             Refusal::ExpiryInThePast | Refusal::ExpiryTooFar | Refusal::NotTheFirst => {
                 complain(
                     &error_of(refusal),

@@ -8,55 +8,89 @@ use super::answer::{Answer, Refused, json};
 use super::caller::Call;
 use super::errors::Errors;
 use super::fields::Fields;
+use super::given::{self, Null};
+use super::idempotency::{self, Again};
 use super::json::Json;
 use super::query::Query;
 use super::view::KeyView;
 use super::{KEYS_WRITE, body, commit};
-use crate::key::Environment;
-use crate::keyring::{Expiry, Keyring, Making, NewKey, WriteError};
+use crate::key::PlainKey;
+use crate::keyring::{Expiry, Keyring, Made, Making, NewKey, WriteError};
 use crate::lifetime::parse_lifetime;
-use crate::scope::{Grant, ScopeSet};
-use crate::store::{KeyName, Metadata, Owner, Refusal};
+use crate::store::{KeyName, Owner, Refusal};
 use crate::timestamp::Timestamp;
 
-const FIELDS: [&str; 6] = [
+const FIELDS: [&str; 7] = [
     "name",
     "scopes",
     "owner",
     "environment",
     EXPIRES_AT,
     EXPIRES_IN,
+    "metadata",
 ];
 const EXPIRES_AT: &str = "expires_at";
 const EXPIRES_IN: &str = "expires_in";
 
-/// The one answer that has a secret in it. Not `Debug`, so that it is never printed.
+/// An answer that has a secret in it: of this endpoint, of the rotation, and of no other. Not
+/// `Debug`, so that it is never printed.
 #[derive(Serialize)]
-struct Made<'a> {
+pub(super) struct Handed<'a> {
     key: KeyView<'a>,
     secret: &'a str,
+}
+
+impl<'a> Handed<'a> {
+    pub(super) fn new(key: KeyView<'a>, secret: &'a PlainKey) -> Self {
+        Self {
+            key,
+            secret: secret.expose(),
+        }
+    }
 }
 
 pub(super) async fn create(call: Call) -> Answer {
     call.needs(KEYS_WRITE)?;
     let body = body::read(&call.parts.headers, call.body).await?;
+    let again = Again::asked_for(&call.parts.headers)?;
     let (keyring, caller) = (call.desk.gate.keyring.clone(), call.caller);
     let (new, expiry_field) = new_key(body, call.parts.uri.query(), &keyring)?;
-    let created = commit::to_the_end(async move {
-        let created = keyring
-            .create_as(caller.clone(), new, Making::default())
-            .await?;
-        commit::log("created", &caller, &created.key);
-        Ok(created)
+    let recognisable = again.map(|again| again.recognisable(&caller, &new));
+    let running = match &recognisable {
+        Some(known) => Some(
+            call.desk
+                .running
+                .begin(known.by)
+                .ok_or_else(idempotency::running)?,
+        ),
+        None => None,
+    };
+    let made = commit::to_the_end(async move {
+        let _running = running;
+        let making = Making {
+            recognisable,
+            ..Making::default()
+        };
+        let made = keyring.create_as(caller.clone(), new, making).await?;
+        let what = if made.again {
+            "created again, with another secret"
+        } else {
+            "created"
+        };
+        commit::log(what, &caller, &made.record);
+        Ok(made)
     })
     .await
-    .map_err(|error| refused(error, expiry_field))?;
-    let made = Made {
-        key: KeyView::new(&created.key, created.key.created_at),
-        secret: created.secret.expose(),
-    };
-    let mut response = json(StatusCode::CREATED, &made);
-    if let Ok(location) = HeaderValue::try_from(format!("keys/{}", created.key.id)) {
+    .map_err(|error| refused_for(error, expiry_field))?;
+    let Made {
+        now,
+        record,
+        secret,
+        again: _,
+    } = &made;
+    let view = KeyView::new(record, *now);
+    let mut response = json(StatusCode::CREATED, &Handed::new(view, secret));
+    if let Ok(location) = HeaderValue::try_from(format!("keys/{}", record.id)) {
         response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)
@@ -75,9 +109,10 @@ fn new_key(
     fields.require("scopes");
     let name = fields.text("name", KeyName::parse);
     let owner = fields.text("owner", Owner::parse);
-    let environment = fields.text("environment", |name| declared(name, keyring));
-    let scopes = scopes(&mut fields, keyring);
+    let environment = fields.text("environment", |name| given::environment(name, keyring));
+    let scopes = given::scopes(&mut fields, keyring);
     let (expiry, expiry_field) = expiry(&mut fields);
+    let metadata = given::metadata(&mut fields, Null::Wrong).unwrap_or_default();
     match (name, scopes) {
         (Some(name), Some(scopes)) if errors.is_empty() => {
             let new = NewKey {
@@ -86,7 +121,7 @@ fn new_key(
                 environment,
                 scopes,
                 expiry,
-                metadata: Metadata::default(),
+                metadata,
             };
             Ok((new, expiry_field))
         }
@@ -95,7 +130,7 @@ fn new_key(
 }
 
 /// Whether an expiry can stand, only the store's clock can tell.
-fn refused(error: WriteError, expiry_field: &str) -> Refused {
+pub(super) fn refused_for(error: WriteError, expiry_field: &str) -> Refused {
     match error {
         WriteError::Refused(why @ (Refusal::ExpiryInThePast | Refusal::ExpiryTooFar)) => {
             let mut errors = Errors::default();
@@ -104,29 +139,6 @@ fn refused(error: WriteError, expiry_field: &str) -> Refused {
         }
         other => other.into(),
     }
-}
-
-fn declared(name: &str, keyring: &Keyring) -> Result<Environment, String> {
-    let environments = keyring.environments();
-    let found = environments.iter().find(|known| known.as_str() == name);
-    found.cloned().ok_or_else(|| {
-        let names: Vec<&str> = environments.iter().map(Environment::as_str).collect();
-        format!("must be one of {}", names.join(", "))
-    })
-}
-
-fn scopes(fields: &mut Fields<'_>, keyring: &Keyring) -> Option<ScopeSet> {
-    let grants: Vec<Grant> = fields.texts("scopes", |text| {
-        let grant: Grant = text.parse().map_err(|error| format!("{error}"))?;
-        if keyring.declares(&grant) {
-            Ok(grant)
-        } else {
-            Err(format!("the scope `{grant}` is not declared"))
-        }
-    })?;
-    ScopeSet::new(grants)
-        .map_err(|error| fields.wrong("scopes", error))
-        .ok()
 }
 
 fn expiry(fields: &mut Fields<'_>) -> (Expiry, &'static str) {

@@ -6,8 +6,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::answer::Refused;
-use crate::key::KeyId;
-use crate::store::Owner;
+use crate::key::{Environment, KeyId};
+use crate::store::{Owner, Status};
 use crate::timestamp::Timestamp;
 
 /// The first byte. Another layout gets another one.
@@ -33,6 +33,14 @@ pub(super) enum View {
     Nothing,
 }
 
+/// Which of the keys in view a list shows. A cursor is good for these and for no others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Filters {
+    pub(super) status: Option<Status>,
+    pub(super) environment: Option<Environment>,
+    pub(super) expires_before: Option<Timestamp>,
+}
+
 /// The last key that was shown: the next page begins after it.
 pub(super) type Position = (Timestamp, KeyId);
 
@@ -44,11 +52,16 @@ pub(super) struct Sealed {
 }
 
 /// Writes the cursor that leads past `last`.
-pub(super) fn seal(key: &[u8; 32], view: &View, (created_at, id): &Position) -> String {
+pub(super) fn seal(
+    key: &[u8; 32],
+    view: &View,
+    filters: &Filters,
+    (created_at, id): &Position,
+) -> String {
     let mut bytes = vec![VERSION];
     bytes.extend(created_at.unix_micros().to_be_bytes());
     bytes.extend(id.as_str().as_bytes());
-    let seal = mac(key, view, &bytes).finalize().into_bytes();
+    let seal = mac(key, view, filters, &bytes).finalize().into_bytes();
     bytes.extend(seal);
     URL_SAFE_NO_PAD.encode(bytes)
 }
@@ -65,9 +78,9 @@ impl Sealed {
         (position.first() == Some(&VERSION)).then_some(Self { position, seal })
     }
 
-    /// Where it leads, provided that it was made under this key for this view.
-    pub(super) fn open(self, key: &[u8; 32], view: &View) -> Option<Position> {
-        mac(key, view, &self.position)
+    /// Where it leads, provided that it was made under this key for this view and these filters.
+    pub(super) fn open(self, key: &[u8; 32], view: &View, filters: &Filters) -> Option<Position> {
+        mac(key, view, filters, &self.position)
             .verify_slice(&self.seal)
             .ok()?;
         let (head, id) = self.position.split_at_checked(HEAD_BYTES)?;
@@ -84,7 +97,7 @@ pub(super) fn invalid() -> Refused {
 }
 
 #[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
-fn mac(key: &[u8; 32], view: &View, position: &[u8]) -> Hmac<Sha256> {
+fn mac(key: &[u8; 32], view: &View, filters: &Filters, position: &[u8]) -> Hmac<Sha256> {
     let mut mac = Hmac::new_from_slice(key).expect("HMAC takes a key of any length");
     // What it is about and in which order. Each part has a fixed length or its length before it.
     mac.update(b"portcullis keys newest first\0");
@@ -97,6 +110,25 @@ fn mac(key: &[u8; 32], view: &View, position: &[u8]) -> Hmac<Sha256> {
             mac.update(&u64::try_from(owner.len()).unwrap_or(u64::MAX).to_be_bytes());
             mac.update(owner);
         }
+    }
+    let Filters {
+        status,
+        environment,
+        expires_before,
+    } = filters;
+    let micros = expires_before.map(|moment| moment.unix_micros().to_be_bytes());
+    let filters = [
+        status.map(|status| status.as_str().as_bytes()),
+        environment.as_ref().map(|name| name.as_str().as_bytes()),
+        micros.as_ref().map(<[u8; 8]>::as_slice),
+    ];
+    for filter in filters {
+        // None of them is as long as that.
+        let length = filter.map_or(u8::MAX, |filter| {
+            u8::try_from(filter.len()).unwrap_or(u8::MAX)
+        });
+        mac.update(&[length]);
+        mac.update(filter.unwrap_or_default());
     }
     mac.update(position);
     mac
@@ -118,7 +150,46 @@ mod tests {
     }
 
     fn open(text: &str, key: &[u8; 32], view: &View) -> Option<Position> {
-        Sealed::read(text)?.open(key, view)
+        Sealed::read(text)?.open(key, view, &Filters::default())
+    }
+
+    fn sealed_for(view: &View) -> String {
+        seal(&KEY, view, &Filters::default(), &position())
+    }
+
+    #[test]
+    fn a_cursor_opens_for_its_own_filters_only() {
+        let moment = |text| Some(Timestamp::parse(text).unwrap());
+        let environments = crate::key::KeyFormat::new("acme", ["live", "test"]).unwrap();
+        let [live, test] = environments.environments() else {
+            panic!("two were declared");
+        };
+        let mut all = Vec::new();
+        for status in [None, Some(Status::Active), Some(Status::Revoked)] {
+            for environment in [None, Some(live.clone()), Some(test.clone())] {
+                for expires_before in [
+                    None,
+                    moment("1970-01-01T00:00:00Z"),
+                    moment("2030-01-01T00:00:00Z"),
+                ] {
+                    all.push(Filters {
+                        status,
+                        environment: environment.clone(),
+                        expires_before,
+                    });
+                }
+            }
+        }
+        for sealed_for in &all {
+            let cursor = seal(&KEY, &View::Everybody, sealed_for, &position());
+            for filters in &all {
+                let opened = Sealed::read(&cursor)
+                    .unwrap()
+                    .open(&KEY, &View::Everybody, filters);
+                let expected = (filters == sealed_for).then(position);
+                assert_eq!(opened, expected, "{sealed_for:?} {filters:?}");
+            }
+        }
     }
 
     #[test]
@@ -131,7 +202,7 @@ mod tests {
             of("\u{e9}"),
         ];
         for sealed_for in &views {
-            let cursor = seal(&KEY, sealed_for, &position());
+            let cursor = self::sealed_for(sealed_for);
             for view in &views {
                 let expected = (view == sealed_for).then(position);
                 assert_eq!(
@@ -146,7 +217,7 @@ mod tests {
 
     #[test]
     fn no_change_of_a_character_goes_unnoticed() {
-        let cursor = seal(&KEY, &View::Everybody, &position());
+        let cursor = sealed_for(&View::Everybody);
         assert!(cursor.len() <= LONGEST);
         for at in 0..cursor.len() {
             for byte in 0..128_u8 {
@@ -163,7 +234,7 @@ mod tests {
 
     #[test]
     fn what_is_no_cursor_is_refused() {
-        let cursor = seal(&KEY, &View::Everybody, &position());
+        let cursor = sealed_for(&View::Everybody);
         let cases = [
             ("nothing", String::new()),
             ("cut off", cursor[..cursor.len() - 1].to_owned()),

@@ -71,6 +71,11 @@ pub(super) fn shown(name: &str) -> Option<&str> {
 /// The pointer to a member of the body: `~` and `/` escaped as in a JSON pointer, then what
 /// cannot stand in a fragment (RFC 3986 section 3.5) percent-encoded.
 pub(super) fn pointer(name: &str) -> String {
+    below("#", name)
+}
+
+/// The pointer to a member of what `parent` points to.
+pub(super) fn below(parent: &str, name: &str) -> String {
     struct Fragment(String);
     impl fmt::Write for Fragment {
         fn write_str(&mut self, text: &str) -> fmt::Result {
@@ -87,7 +92,7 @@ pub(super) fn pointer(name: &str) -> String {
             Ok(())
         }
     }
-    let mut fragment = Fragment("#/".to_owned());
+    let mut fragment = Fragment(format!("{parent}/"));
     // Writing to a string cannot fail.
     let _ = fragment.write_str(name);
     fragment.0

@@ -43,7 +43,7 @@ impl<'e> Fields<'e> {
     }
 
     /// Takes a field out, `null` being a value like any other.
-    fn take(&mut self, name: &str) -> Option<Json> {
+    pub(super) fn take(&mut self, name: &str) -> Option<Json> {
         let at = self.members.iter().position(|(member, _)| member == name)?;
         Some(self.members.swap_remove(at).1)
     }
@@ -102,6 +102,24 @@ impl<'e> Fields<'e> {
             .ok()
     }
 
+    /// A whole number from 0 to `most`, in digits alone: `1.0` and `1e0` are no counts.
+    pub(super) fn count(&mut self, name: &str, most: u32) -> Option<u32> {
+        let number = match self.take(name)? {
+            Json::Number(number) => number,
+            other => {
+                self.wrong_type(name, "an integer", &other);
+                return None;
+            }
+        };
+        let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+        let count = number.parse().ok().filter(|count| digits && *count <= most);
+        if count.is_none() {
+            let detail = format_args!("must be an integer from 0 to {most}");
+            self.errors.at(pointer(name), detail);
+        }
+        count
+    }
+
     /// `true` or `false`.
     pub(super) fn flag(&mut self, name: &str) -> Option<bool> {
         match self.take(name)? {
@@ -145,7 +163,21 @@ impl<'e> Fields<'e> {
         self.errors.at(pointer(name), detail);
     }
 
-    fn wrong_type(&mut self, path: &str, expected: &str, found: &Json) {
+    /// Notes something about what lies below a field.
+    pub(super) fn wrong_at(&mut self, pointer: String, detail: impl Display) {
+        self.errors.at(pointer, detail);
+    }
+
+    /// Notes something about the fields taken together.
+    pub(super) fn wrong_together(&mut self, detail: impl Display) {
+        // Where there is no object at all, that is the one thing to say.
+        if self.is_object {
+            self.errors.at("#", detail);
+        }
+    }
+
+    /// `path` is of names that need no escape.
+    pub(super) fn wrong_type(&mut self, path: &str, expected: &str, found: &Json) {
         let detail = format_args!("must be {expected}, and is {}", found.kind());
         self.errors.at(format!("#/{path}"), detail);
     }

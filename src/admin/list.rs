@@ -3,14 +3,15 @@
 use http::StatusCode;
 use serde::Serialize;
 
-use super::KEYS_READ;
 use super::answer::{Answer, json};
 use super::caller::Call;
-use super::cursor::{self, Sealed, View};
+use super::cursor::{self, Filters, Sealed, View};
 use super::errors::Errors;
 use super::query::Query;
 use super::view::KeyView;
-use crate::store::{ListQuery, Owner};
+use super::{KEYS_READ, given};
+use crate::store::{ListQuery, Owner, Status};
+use crate::timestamp::Timestamp;
 
 /// How many keys a page has at most, if nobody says how many.
 const DEFAULT_LIMIT: u32 = 50;
@@ -27,21 +28,33 @@ struct Page<'a> {
 pub(super) async fn list(call: Call) -> Answer {
     call.needs(KEYS_READ)?;
     let mut errors = Errors::default();
-    let known = ["owner", "limit", "cursor"];
+    let known = [
+        "owner",
+        "status",
+        "environment",
+        "expires_before",
+        "limit",
+        "cursor",
+    ];
+    let keyring = &call.desk.gate.keyring;
     let mut query = Query::of(call.parts.uri.query(), &known, &mut errors);
     let owner = query.take("owner", Owner::parse);
+    let filters = Filters {
+        status: query.take("status", status),
+        environment: query.take("environment", |name| given::environment(name, keyring)),
+        expires_before: query.take("expires_before", Timestamp::parse),
+    };
     let limit = query.take("limit", limit).unwrap_or(DEFAULT_LIMIT);
     // Whatever is wrong with a cursor comes after all that is wrong with fields.
     let cursor = query.take_unread("cursor");
     errors.check()?;
 
-    let keyring = &call.desk.gate.keyring;
     let view = view(call.confined_to(), owner);
     let after = match cursor {
         None => None,
         Some(text) => {
             let sealed = Sealed::read(&text).ok_or_else(cursor::invalid)?;
-            let opened = sealed.open(&keyring.cursor_key().await?, &view);
+            let opened = sealed.open(&keyring.cursor_key().await?, &view, &filters);
             Some(opened.ok_or_else(cursor::invalid)?)
         }
     };
@@ -63,7 +76,9 @@ pub(super) async fn list(call: Call) -> Answer {
             owner,
             after,
             limit: limit + 1,
-            ..ListQuery::default()
+            status: filters.status,
+            environment: filters.environment.clone(),
+            expires_before: filters.expires_before,
         })
         .await?;
     let shown = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -73,7 +88,7 @@ pub(super) async fn list(call: Call) -> Answer {
         Some(last) if more => {
             let position = (last.created_at, last.id.clone());
             let key = keyring.cursor_key().await?;
-            Some(cursor::seal(&key, &view, &position))
+            Some(cursor::seal(&key, &view, &filters, &position))
         }
         _ => None,
     };
@@ -94,6 +109,20 @@ fn view(confined_to: Option<&Owner>, asked_for: Option<Owner>) -> View {
         (Some(own), Some(owner)) if *own == owner => View::Of(owner),
         (Some(_), Some(_)) => View::Nothing,
     }
+}
+
+fn status(text: &str) -> Result<Status, String> {
+    let all = [
+        Status::Active,
+        Status::Disabled,
+        Status::Expired,
+        Status::Revoked,
+    ];
+    let found = all.into_iter().find(|status| status.as_str() == text);
+    found.ok_or_else(|| {
+        let words = all.map(Status::as_str);
+        format!("must be one of {}", words.join(", "))
+    })
 }
 
 fn limit(text: &str) -> Result<u32, String> {

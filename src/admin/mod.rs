@@ -16,22 +16,29 @@
 //!
 //! | call | needs | does |
 //! |---|---|---|
-//! | `POST /keys` | `keys:write` | makes a key: 201 with the key and, this once, its secret |
-//! | `GET /keys?owner=&limit=&cursor=` | `keys:read` | lists keys, newest first, in pages |
+//! | `POST /keys` | `keys:write` | makes a key: 201 with the key and, this once, its secret; honours `Idempotency-Key` |
+//! | `GET /keys?owner=&status=&environment=&expires_before=&limit=&cursor=` | `keys:read` | lists keys, newest first, in pages |
 //! | `GET /keys/{id}` | `keys:read` | shows a key |
-//! | `PATCH /keys/{id}` | `keys:write` | renames, disables or enables a key |
+//! | `PATCH /keys/{id}` | `keys:write` | changes `name`, `scopes`, `enabled`, `expires_at`, `metadata` |
+//! | `POST /keys/{id}/rotate` | `keys:write` | gives a key another secret, and the old one a grace |
+//! | `DELETE /keys/{id}/previous` | `keys:write` | ends that grace |
 //! | `DELETE /keys/{id}?reason=` | `keys:write`, for one's own key nothing | revokes a key, for ever |
+//! | `POST /keys/revoke` | `keys:admin` | the emergency stop: revokes the keys of an owner, of a maker, or all |
+//! | `GET /keys/current`, `DELETE /keys/current?reason=` | a valid key | shows, or revokes, the very key that calls |
 //!
 //! Callers are keys and, if there is one, the [`BootstrapToken`]. A key manages the keys of its own
 //! owner; with `keys:admin` those of everybody. What it makes or changes never exceeds what it
-//! holds itself: in scopes, environment and life. That is judged on the caller's own row inside
-//! the transaction that writes; the cache in front of the gate decides no write.
+//! holds itself: in scopes, environment and life. It neither rotates nor extends itself, unless
+//! [`self_renewal`](crate::keyring::Builder::self_renewal) was called. All that is judged on the
+//! caller's own row inside the transaction that writes; the cache in front of the gate decides no
+//! write.
 //!
 //! Whatever is wrong is answered with a problem (RFC 9457) that has a `code`, and for fields and
 //! parameters lists `errors`. What is wrong first is answered first, in this order: an unknown path
 //! (404) and method (405), the credential (400, 401, 503), the scope (403), the body's size (413),
-//! its type (415), its syntax (400), fields and parameters (422), the cursor (400), existence
-//! (404), authority (403), the state of the key (409).
+//! its type (415), its syntax and that of `Idempotency-Key` (400), fields and parameters (422), the
+//! cursor (400), existence (404), authority (403), the state of the key (409). The manual has
+//! [all of it](crate::manual::http).
 
 mod answer;
 mod body;
@@ -39,14 +46,20 @@ mod caller;
 mod change;
 mod commit;
 mod create;
+mod current;
 mod cursor;
+mod emergency;
 mod errors;
 mod fields;
+mod given;
+mod idempotency;
 mod json;
 mod list;
+mod previous;
 mod query;
 mod read;
 mod revoke;
+mod rotate;
 mod token;
 mod view;
 
@@ -57,10 +70,11 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::map_response;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{delete, get, post};
 
 use self::answer::{Answer, answered, sealed};
 use self::caller::Call;
+use self::idempotency::Running;
 use self::token::Tokens;
 pub use self::token::{BootstrapToken, InvalidToken};
 use crate::keyring::Keyring;
@@ -71,6 +85,9 @@ const KEYS_READ: &str = "keys:read";
 
 /// The scope to make, change and revoke keys.
 const KEYS_WRITE: &str = "keys:write";
+
+/// The scope to manage the keys of every owner.
+const KEYS_ADMIN: &str = "keys:admin";
 
 /// The admin router of this keyring as it is by default: for keys alone, without a bootstrap
 /// token. [`Admin`] has the options.
@@ -134,6 +151,7 @@ impl Admin {
         let desk = Desk {
             gate: self.gate,
             tokens: self.tokens,
+            running: Running::default(),
         };
         Router::new()
             .route("/keys", get(on(list::list)).post(on(create::create)))
@@ -143,6 +161,14 @@ impl Admin {
                     .patch(on(change::change))
                     .delete(on(revoke::revoke)),
             )
+            .route("/keys/{id}/rotate", post(on(rotate::rotate)))
+            .route("/keys/{id}/previous", delete(on(previous::end)))
+            // Neither is an id, so they hide no key.
+            .route(
+                "/keys/current",
+                get(on(current::read)).delete(on(current::revoke)),
+            )
+            .route("/keys/revoke", post(on(emergency::revoke_all)))
             // Around the answers to a wrong method too, but not around those to a wrong path.
             .route_layer(map_response(sealed))
             .with_state(Arc::new(desk))
@@ -154,6 +180,7 @@ impl Admin {
 struct Desk {
     gate: Gate,
     tokens: Tokens,
+    running: Running,
 }
 
 type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;

@@ -4,7 +4,7 @@ use http::StatusCode;
 
 use super::KEYS_READ;
 use super::answer::{Answer, Refused, json};
-use super::caller::Call;
+use super::caller::{Call, visible};
 use super::errors::Errors;
 use super::query::Query;
 use super::view::KeyView;
@@ -14,11 +14,8 @@ pub(super) async fn read(mut call: Call) -> Answer {
     let mut errors = Errors::default();
     Query::of(call.parts.uri.query(), &[], &mut errors);
     errors.check()?;
-    let id = call.id().await.ok_or_else(Refused::not_found)?;
+    let id = call.id().await?;
     let read = call.desk.gate.keyring.read(id).await?;
-    let key = read
-        .value
-        .filter(|key| call.confined_to().is_none_or(|owner| key.owner == *owner))
-        .ok_or_else(Refused::not_found)?;
+    let key = visible(&call.caller, read.value).ok_or_else(Refused::not_found)?;
     Ok(json(StatusCode::OK, &KeyView::new(&key, read.now)))
 }

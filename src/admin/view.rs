@@ -1,8 +1,9 @@
 //! A key as the outside sees it.
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
-use crate::store::{KeyRecord, Provenance};
+use crate::store::{KeyRecord, Metadata, Provenance};
 use crate::timestamp::Timestamp;
 
 /// A key in JSON, its members in this order. Nothing is left out: what is absent is null.
@@ -14,14 +15,25 @@ pub(super) struct KeyView<'a> {
     environment: &'a str,
     hint: &'a str,
     scopes: Vec<&'a str>,
+    metadata: &'a RawValue,
     enabled: bool,
     status: &'static str,
     created_at: String,
     created_by: String,
     expires_at: Option<String>,
+    last_used_at: Option<String>,
     revoked_at: Option<String>,
     revoked_by: Option<String>,
     revoked_reason: Option<&'a str>,
+    previous: Option<PreviousView<'a>>,
+}
+
+/// A secret in its grace.
+#[derive(Serialize)]
+struct PreviousView<'a> {
+    hint: &'a str,
+    expires_at: String,
+    last_used_at: Option<String>,
 }
 
 impl<'a> KeyView<'a> {
@@ -40,8 +52,8 @@ impl<'a> KeyView<'a> {
             created_by,
             expires_at,
             revoked,
-            metadata: _,
-            last_used_at: _,
+            metadata,
+            last_used_at,
             previous: _,
         } = key;
         let revoked = revoked.as_ref();
@@ -52,14 +64,38 @@ impl<'a> KeyView<'a> {
             environment: environment.as_str(),
             hint: hint.as_str(),
             scopes: scopes.iter().map(AsRef::as_ref).collect(),
+            metadata: raw(metadata),
             enabled: *enabled,
             status: key.status(now).as_str(),
             created_at: created_at.to_string(),
             created_by: created_by.to_string(),
             expires_at: expires_at.as_ref().map(Timestamp::to_string),
+            last_used_at: last_used_at.as_ref().map(Timestamp::to_string),
             revoked_at: revoked.map(|revoked| revoked.at.to_string()),
             revoked_by: revoked.map(|revoked| Provenance::to_string(&revoked.by)),
             revoked_reason: revoked.and_then(|revoked| revoked.reason.as_deref()),
+            previous: previous(key, now),
         }
     }
+}
+
+/// The previous secret, while it opens the key, or would if the key was enabled.
+fn previous(key: &KeyRecord, now: Timestamp) -> Option<PreviousView<'_>> {
+    let previous = key.previous.as_ref()?;
+    // The key may have been given an earlier end since.
+    let end = key
+        .expires_at
+        .map_or(previous.expires_at, |key| key.min(previous.expires_at));
+    let in_its_grace = key.revoked.is_none() && now < end;
+    in_its_grace.then(|| PreviousView {
+        hint: previous.hint.as_str(),
+        expires_at: end.to_string(),
+        last_used_at: previous.last_used_at.as_ref().map(Timestamp::to_string),
+    })
+}
+
+/// As it is kept, to the digit.
+fn raw(metadata: &Metadata) -> &RawValue {
+    // It is JSON, or it would not be metadata.
+    serde_json::from_str(metadata.as_str()).unwrap_or(RawValue::NULL)
 }

@@ -224,8 +224,8 @@ pub(crate) fn create(caller: &Caller, draft: &Draft, rows: &Rows) -> Result<Deci
             return Err(Refusal::ReplayDiffers);
         }
         // Its key may have been deleted by hand since; then this makes another.
-        if rows.target.is_some() {
-            return replace_lost_secret(power, draft, rows);
+        if let Some(made) = &rows.target {
+            return replace_lost_secret(power, draft, made, rows);
         }
     }
     let expires_at = match (draft.expiry, power) {
@@ -269,9 +269,17 @@ pub(crate) fn create(caller: &Caller, draft: &Draft, rows: &Rows) -> Result<Deci
 
 /// The same request again: its answer was lost, and with it the secret. The key stays, and gets
 /// another secret, if all that held when it was made still holds.
-fn replace_lost_secret(power: Power<'_>, draft: &Draft, rows: &Rows) -> Result<Decision, Refusal> {
-    let made = power.target(rows)?;
-    if !power.covers_key(made) {
+fn replace_lost_secret(
+    power: Power<'_>,
+    draft: &Draft,
+    made: &KeyRecord,
+    rows: &Rows,
+) -> Result<Decision, Refusal> {
+    // What was left open then may be filled in otherwise now.
+    if made.environment != draft.environment {
+        return Err(Refusal::ReplayDiffers);
+    }
+    if !power.reaches(&made.owner) || !power.covers_key(made) {
         return Err(Refusal::ExceedsCaller);
     }
     changeable(made, rows)?;

@@ -19,7 +19,9 @@ pub(crate) const LONGEST_GRACE: Duration = Duration::from_hours(30 * 24);
 impl Keyring {
     /// Makes a key, on behalf of the application itself.
     pub async fn create(&self, new: NewKey) -> Result<Created, WriteError> {
-        self.create_as(Caller::System, new, Making::default()).await
+        self.create_as(Caller::System, new, Making::default())
+            .await
+            .map(Created::from)
     }
 
     /// Makes the very first key of a new store: owner `admin`, everything granted. `None` if the
@@ -31,7 +33,7 @@ impl Keyring {
             recognisable: None,
         };
         match self.create_as(Caller::System, new, making).await {
-            Ok(created) => Ok(Some(created)),
+            Ok(made) => Ok(Some(made.into())),
             Err(WriteError::Refused(Refusal::NotTheFirst)) => Ok(None),
             Err(error) => Err(error),
         }

@@ -33,7 +33,7 @@ impl Keyring {
         caller: Caller,
         new: NewKey,
         making: Making,
-    ) -> Result<Created, WriteError> {
+    ) -> Result<Made, WriteError> {
         if let Some(grant) = self.undeclared(&new.scopes) {
             return Err(WriteError::UnknownScope(grant.to_string()));
         }
@@ -62,12 +62,15 @@ impl Keyring {
             only_first: making.only_first,
             request: making.recognisable.map(|known| known.request),
         };
+        let drafted = draft.id.clone();
         let mut subjects = caller.subjects(None);
         subjects.replay = making.recognisable.map(|known| known.by);
         let decide = move |rows: &_| authority::create(&caller, &draft, rows);
-        let created = changed(self.inner.write(subjects, decide).await?)?;
-        Ok(Created {
-            key: created.record,
+        let Changed { now, record, .. } = changed(self.inner.write(subjects, decide).await?)?;
+        Ok(Made {
+            now,
+            again: record.id != drafted,
+            record,
             secret: key.plain,
         })
     }
@@ -171,6 +174,26 @@ impl Keyring {
     pub(crate) fn declares(&self, grant: &Grant) -> bool {
         let catalogue = self.inner.catalogue.as_ref();
         catalogue.is_none_or(|catalogue| catalogue.permits(grant))
+    }
+}
+
+/// A key that was made.
+#[derive(Debug)]
+pub(crate) struct Made {
+    /// The store's clock.
+    pub(crate) now: Timestamp,
+    pub(crate) record: KeyRecord,
+    pub(crate) secret: PlainKey,
+    /// Whether a request before had made it, so that it has got only another secret now.
+    pub(crate) again: bool,
+}
+
+impl From<Made> for Created {
+    fn from(made: Made) -> Self {
+        Self {
+            key: made.record,
+            secret: made.secret,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
-//! The admin router from outside.
+//! The admin API from outside.
 //!
-//! [`world`] is what the tests stand on: it checks with every answer what holds for all of them.
+//! [`world`] and [`desk`] are what the tests stand on: they check with every answer what holds
+//! for all of them. Each other file is one endpoint or one claim.
 
 #![expect(
     clippy::unwrap_used,
@@ -26,3 +27,16 @@ mod outage;
 mod outer_layer;
 mod read;
 mod revoke;
+
+mod desk;
+
+mod absurd;
+mod current;
+mod emergency;
+mod filters;
+mod idempotency;
+mod metadata;
+mod patch;
+mod previous;
+mod rotate;
+mod second_order;

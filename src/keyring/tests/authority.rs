@@ -651,3 +651,91 @@ fn the_application_itself_may_do_everything() {
         "but not undo a revoke"
     );
 }
+
+#[test]
+fn a_request_that_comes_again_gets_another_secret_for_the_key_that_it_made() {
+    let cases: [(&str, Setting, Result<(), Refusal>); 10] = [
+        ("the same request", |_| {}, Ok(())),
+        (
+            "another request",
+            |scene| scene.draft.request = Some([2; 32]),
+            Err(Refusal::ReplayDiffers),
+        ),
+        (
+            "an environment that was left open and is another one now",
+            |scene| scene.target().environment = environment("test"),
+            Err(Refusal::ReplayDiffers),
+        ),
+        (
+            "a key that holds more by now",
+            |scene| scene.target().scopes = scopes(&["c"]),
+            Err(Refusal::ExceedsCaller),
+        ),
+        (
+            "a key of an owner that is out of reach by now",
+            |scene| scene.target().owner = Owner::parse("other").unwrap(),
+            Err(Refusal::ExceedsCaller),
+        ),
+        (
+            "a key that was revoked",
+            |scene| scene.target().revoked = revoked(),
+            Err(Refusal::KeyRevoked),
+        ),
+        (
+            "a key that has expired",
+            |scene| scene.target().expires_at = Some(at(0)),
+            Err(Refusal::KeyExpired),
+        ),
+        (
+            "an expiry that was ahead when the key was made",
+            |scene| scene.draft.expiry = Expiry::At(at(-1)),
+            Ok(()),
+        ),
+        (
+            "a caller that is dead",
+            |scene| scene.caller().revoked = revoked(),
+            Err(Refusal::CallerDead),
+        ),
+        (
+            "a caller that writes no keys",
+            |scene| scene.caller().scopes = scopes(&["a:*"]),
+            Err(Refusal::CallerLacksScope),
+        ),
+    ];
+    for (name, setting, expected) in cases {
+        let mut scene = Scene::new();
+        scene.draft.request = Some([1; 32]);
+        setting(&mut scene);
+        let mut rows = scene.rows();
+        rows.replay = Some(crate::store::Replay {
+            request: [1; 32],
+            made: id(TARGET),
+            expires_at: at(1),
+        });
+        let decision = authority::create(&key(), &scene.draft, &rows);
+        if let Ok(Decision::Rotate { record, digest }) = &decision {
+            let made = scene.target.clone().unwrap();
+            let hint = scene.draft.hint.clone();
+            assert_eq!(*record, KeyRecord { hint, ..made }, "{name}");
+            assert_eq!(*digest, scene.draft.digest, "{name}");
+        } else {
+            assert!(decision.is_err(), "{name}");
+        }
+        assert_eq!(decision.map(|_| ()), expected, "{name}");
+    }
+
+    let mut scene = Scene::new();
+    scene.draft.request = Some([1; 32]);
+    scene.target = None;
+    let mut rows = scene.rows();
+    rows.replay = Some(crate::store::Replay {
+        request: [1; 32],
+        made: id(TARGET),
+        expires_at: at(1),
+    });
+    let decision = authority::create(&key(), &scene.draft, &rows).unwrap();
+    let Decision::Insert { replay, .. } = decision else {
+        panic!("a key that was deleted by hand is made again: {decision:?}");
+    };
+    assert_eq!(replay.unwrap().made, scene.draft.id);
+}

@@ -1,0 +1,259 @@
+//! An admin router on each store, and what every answer has to be.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use portcullis::Keyring;
+use portcullis::admin::Admin;
+use portcullis::key::KeyId;
+use portcullis::keyring::{Builder, Expiry, NewKey};
+use portcullis::store::{KeyStore, MemoryStore};
+use portcullis::testing::{FakeClock, FaultStore, Faults};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use tower::ServiceExt as _;
+
+pub(crate) const TOKEN: &str = "only-an-example-of-forty-characters-long";
+
+/// A router, the keyring behind it, and the store behind that.
+#[derive(Clone)]
+pub(crate) struct Desk {
+    pub(crate) keyring: Keyring,
+    pub(crate) clock: FakeClock,
+    store: Arc<dyn KeyStore>,
+    router: Router,
+}
+
+/// A key that was made for a test.
+#[derive(Clone)]
+pub(crate) struct Held {
+    pub(crate) id: KeyId,
+    pub(crate) secret: String,
+}
+
+/// An answer, already checked for what holds of all of them.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+    pub(crate) body: Value,
+}
+
+/// Every store; what holds on one holds on all.
+#[expect(clippy::unused_async, reason = "stores with a file have to be opened")]
+async fn stores() -> Vec<Arc<dyn KeyStore>> {
+    vec![Arc::new(MemoryStore::new())]
+}
+
+impl Desk {
+    /// One for each store, on the machine's clock.
+    pub(crate) async fn everywhere() -> Vec<Self> {
+        Self::everywhere_with(|builder| builder).await
+    }
+
+    pub(crate) async fn everywhere_with(options: impl Fn(Builder) -> Builder) -> Vec<Self> {
+        let stores = stores().await.into_iter();
+        stores
+            .map(|store| Self::on(store, FakeClock::new(), &options))
+            .collect()
+    }
+
+    /// In memory, where time moves when told.
+    pub(crate) fn at_will() -> Self {
+        Self::at_will_with(|builder| builder)
+    }
+
+    pub(crate) fn at_will_with(options: impl Fn(Builder) -> Builder) -> Self {
+        let clock = FakeClock::new();
+        let store = MemoryStore::with_clock(Arc::new(clock.clone()));
+        Self::on(Arc::new(store), clock.clone(), |builder| {
+            options(builder.clock(Arc::new(clock.clone())))
+        })
+    }
+
+    fn on(
+        store: Arc<dyn KeyStore>,
+        clock: FakeClock,
+        options: impl Fn(Builder) -> Builder,
+    ) -> Self {
+        let builder = Keyring::builder(Arc::clone(&store))
+            .prefix("acme")
+            .environments(["live", "test"]);
+        let keyring = options(builder).build().unwrap();
+        let admin = Admin::new(keyring.clone()).bootstrap_token(TOKEN).unwrap();
+        Self {
+            router: admin.router(),
+            keyring,
+            clock,
+            store,
+        }
+    }
+
+    /// Another keyring, as of another process, on the same store. Nudges do not reach it: what
+    /// others change it learns at its next poll, a second later.
+    pub(crate) fn replica(&self) -> Self {
+        self.replica_with(|builder| builder)
+    }
+
+    pub(crate) fn replica_with(&self, options: impl Fn(Builder) -> Builder) -> Self {
+        let store = FaultStore::new(Arc::clone(&self.store));
+        store.faults().lose_nudges(true);
+        Self::on(Arc::new(store), self.clock.clone(), options)
+    }
+
+    /// The same on a store that fails and waits on command.
+    pub(crate) fn faulty(&self) -> (Self, Faults) {
+        let store = FaultStore::new(Arc::clone(&self.store));
+        let faults = store.faults();
+        let desk = Self::on(Arc::new(store), self.clock.clone(), |builder| builder);
+        (desk, faults)
+    }
+
+    /// Makes a key of `acme` that never ends.
+    pub(crate) async fn key(&self, scopes: &[&str]) -> Held {
+        self.key_of("acme", scopes).await
+    }
+
+    pub(crate) async fn key_of(&self, owner: &str, scopes: &[&str]) -> Held {
+        self.key_for(owner, scopes, Expiry::Never).await
+    }
+
+    pub(crate) async fn key_for(&self, owner: &str, scopes: &[&str], expiry: Expiry) -> Held {
+        let new = NewKey::named("key").unwrap().owner(owner).unwrap();
+        let new = new.scopes(scopes).unwrap().expiry(expiry);
+        let created = self.keyring.create(new).await.unwrap();
+        Held {
+            id: created.key.id,
+            secret: created.secret.expose().to_owned(),
+        }
+    }
+
+    pub(crate) async fn get(&self, caller: &str, path: &str) -> Answer {
+        self.send(caller, Method::GET, path, None).await
+    }
+
+    pub(crate) async fn delete(&self, caller: &str, path: &str) -> Answer {
+        self.send(caller, Method::DELETE, path, None).await
+    }
+
+    pub(crate) async fn post(&self, caller: &str, path: &str, body: &str) -> Answer {
+        self.send(caller, Method::POST, path, Some(body)).await
+    }
+
+    pub(crate) async fn patch(&self, caller: &str, path: &str, body: &str) -> Answer {
+        self.send(caller, Method::PATCH, path, Some(body)).await
+    }
+
+    /// Whether this secret opens anything.
+    pub(crate) async fn opens(&self, secret: &str) -> bool {
+        let answer = self.get(secret, "/keys/current").await;
+        assert!(
+            [StatusCode::OK, StatusCode::UNAUTHORIZED].contains(&answer.status),
+            "{answer:?}"
+        );
+        answer.status == StatusCode::OK
+    }
+
+    async fn send(&self, caller: &str, method: Method, path: &str, body: Option<&str>) -> Answer {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", format!("Bearer {caller}"));
+        if body.is_some() {
+            request = request.header("content-type", "application/json");
+        }
+        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_owned()));
+        self.ask(request.body(body).unwrap()).await
+    }
+
+    /// Asks, and checks what holds of every answer.
+    pub(crate) async fn ask(&self, request: Request<Body>) -> Answer {
+        let path = request.uri().path().to_owned();
+        let makes_secrets =
+            request.method() == Method::POST && (path == "/keys" || path.ends_with("/rotate"));
+        let router = self.router.clone();
+        let response = tokio::time::timeout(Duration::from_secs(30), router.oneshot(request))
+            .await
+            .unwrap()
+            .unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        assert!(!parts.status.is_server_error(), "{path}: {text}");
+        assert_eq!(parts.headers["cache-control"], "no-store", "{path}");
+        assert_eq!(parts.headers["x-content-type-options"], "nosniff", "{path}");
+        let secrets = text.split('"').filter(|word| {
+            (word.starts_with("acme_live_") || word.starts_with("acme_test_")) && word.len() > 40
+        });
+        let allowed = usize::from(makes_secrets && parts.status.is_success());
+        assert_eq!(secrets.count(), allowed, "{path}");
+        let body: Value = if text.is_empty() {
+            Value::Null
+        } else {
+            let _: &RawValue = serde_json::from_str(&text).unwrap();
+            // What nests deeper than this library likes is JSON all the same.
+            serde_json::from_str(&text).unwrap_or_default()
+        };
+        if parts.status.is_client_error() && !text.is_empty() {
+            assert_eq!(parts.headers["content-type"], "application/problem+json");
+            assert_eq!(body["status"], parts.status.as_u16());
+        }
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            text,
+            body,
+        }
+    }
+}
+
+impl Held {
+    pub(crate) fn path(&self) -> String {
+        format!("/keys/{}", self.id)
+    }
+
+    pub(crate) fn below(&self, what: &str) -> String {
+        format!("/keys/{}/{what}", self.id)
+    }
+}
+
+impl Answer {
+    /// The status and, of a problem, its code.
+    pub(crate) fn said(&self) -> (u16, &str) {
+        let code = self.body["code"].as_str().unwrap_or_default();
+        (self.status.as_u16(), code)
+    }
+
+    /// What the errors point at.
+    pub(crate) fn at(&self) -> Vec<&str> {
+        let errors = self.body["errors"].as_array();
+        errors
+            .into_iter()
+            .flatten()
+            .filter_map(|error| {
+                error["pointer"]
+                    .as_str()
+                    .or_else(|| error["parameter"].as_str())
+            })
+            .collect()
+    }
+
+    /// Panics unless this is success.
+    pub(crate) fn ok(self) -> Self {
+        assert!(self.status.is_success(), "{} {}", self.status, self.text);
+        self
+    }
+
+    pub(crate) fn secret(&self) -> String {
+        self.body["secret"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn id(&self) -> String {
+        self.body["key"]["id"].as_str().unwrap().to_owned()
+    }
+}
