@@ -164,7 +164,7 @@ pub async fn keys_are_listed_by_status(stage: &Stage) {
         assert_eq!(filtered(stage.other(), filter).await, numbers, "{status:?}");
     }
     let Some(clock) = stage.clock() else { return };
-    let end = clock.wall().checked_add(Duration::from_secs(60)).unwrap();
+    let end = clock.wall().checked_add(Duration::from_mins(1)).unwrap();
     let key = KeyRecord {
         expires_at: Some(end),
         ..record(9)

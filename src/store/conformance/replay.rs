@@ -7,8 +7,8 @@ use super::stage::Stage;
 use crate::clock::Clock as _;
 use crate::key::KeyId;
 use crate::store::{
-    Decide, Decision, KeyStore, Outcome, Refusal, Replay, ReplayKey, StoreErrorKind, Subjects,
-    Transacted,
+    Decide, Decision, KeyStore, Outcome, Refusal, Replay, ReplayKey, StoreError, StoreErrorKind,
+    Subjects, Transacted,
 };
 use crate::timestamp::Timestamp;
 
@@ -33,7 +33,7 @@ async fn make(
     request: Subjects,
     number: u32,
     until: Timestamp,
-) -> Result<Transacted, crate::store::StoreError> {
+) -> Result<Transacted, StoreError> {
     let decide: Decide = Box::new(move |_| Decision::Insert {
         record: record(number),
         digest: digest(number),
@@ -77,7 +77,7 @@ pub async fn a_request_is_remembered_with_the_key_it_made(stage: &Stage) {
 /// By the clock of the store. Then it may make another key.
 pub async fn a_request_is_forgotten_at_its_end(stage: &Stage) {
     let Some(clock) = stage.clock() else { return };
-    let end = clock.wall().checked_add(Duration::from_secs(60)).unwrap();
+    let end = clock.wall().checked_add(Duration::from_mins(1)).unwrap();
     make(stage.store(), request(1), 1, end).await.unwrap();
     clock.advance(Duration::from_micros(59_999_999));
     let seen = rows(stage.other(), request(1)).await;

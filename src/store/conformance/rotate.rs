@@ -85,7 +85,8 @@ async fn must_be_opened_by(
             limit: 10,
             ..ListQuery::default()
         };
-        assert_eq!(store.list(&query).await.unwrap().value, [record.clone()]);
+        let listed = store.list(&query).await.unwrap().value;
+        assert_eq!(listed, std::slice::from_ref(record));
     }
 }
 

@@ -227,7 +227,9 @@ impl KeyStore for MemoryStore {
 
     async fn touch(&self, uses: &[Use]) -> Result<(), StoreError> {
         let mut state = self.state();
-        uses.iter().for_each(|used| state.touch(used));
+        for used in uses {
+            state.touch(used);
+        }
         Ok(())
     }
 

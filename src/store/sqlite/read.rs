@@ -196,10 +196,13 @@ mod tests {
         SqliteStore::connect(&url).await.unwrap();
         let pool = SqlitePool::connect(&url).await.unwrap();
         for (list, index) in [
-            (LIST, "USING INDEX portcullis_keys_newest (created_at<?)"),
+            (
+                LIST,
+                "USING INDEX portcullis_keys_newest ((created_at,id)<(?,?))",
+            ),
             (
                 LIST_OF_OWNER,
-                "USING INDEX portcullis_keys_newest_of_owner (owner=? AND created_at<?)",
+                "USING INDEX portcullis_keys_newest_of_owner (owner=? AND (created_at,id)<(?,?))",
             ),
         ] {
             let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {list}"));
