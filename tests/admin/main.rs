@@ -4,7 +4,6 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     reason = "a test fails by panicking, also in what it stands on"
 )]
 #![expect(clippy::too_many_lines, reason = "a table is as long as it is")]
@@ -16,6 +15,7 @@ mod current;
 mod emergency;
 mod filters;
 mod idempotency;
+mod log;
 mod metadata;
 mod patch;
 mod previous;
