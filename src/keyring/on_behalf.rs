@@ -181,10 +181,18 @@ impl Keyring {
 #[derive(Debug)]
 pub(crate) struct Made {
     /// The store's clock.
+    #[cfg_attr(
+        not(feature = "admin"),
+        expect(dead_code, reason = "only the admin router asks")
+    )]
     pub(crate) now: Timestamp,
     pub(crate) record: KeyRecord,
     pub(crate) secret: PlainKey,
     /// Whether a request before had made it, so that it has got only another secret now.
+    #[cfg_attr(
+        not(feature = "admin"),
+        expect(dead_code, reason = "only the admin router asks")
+    )]
     pub(crate) again: bool,
 }
 
@@ -204,6 +212,10 @@ pub(crate) struct Changed {
     pub(crate) now: Timestamp,
     pub(crate) record: KeyRecord,
     /// Whether anything was written, or all was as it should be.
+    #[cfg_attr(
+        not(feature = "admin"),
+        expect(dead_code, reason = "only the admin router asks")
+    )]
     pub(crate) written: bool,
 }
 

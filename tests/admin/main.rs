@@ -5,7 +5,6 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     reason = "a test fails by panicking, also in what it stands on"
 )]
 #![expect(clippy::too_many_lines, reason = "a table is as long as it is")]
@@ -33,6 +32,7 @@ mod desk;
 mod absurd;
 mod current;
 mod emergency;
+mod every_change_logged;
 mod filters;
 mod idempotency;
 mod metadata;
