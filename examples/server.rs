@@ -85,12 +85,14 @@ async fn run() -> Result<(), Box<dyn Error>> {
     }
     let (told_to_stop, told) = (signal_to_stop(), signal_to_stop());
     tracing::info!(%addr, "listening");
-    let serving =
-        axum::serve(listener, app(keyring, admin.router())).with_graceful_shutdown(told_to_stop);
+    let serving = axum::serve(listener, app(keyring.clone(), admin.router()))
+        .with_graceful_shutdown(told_to_stop);
     tokio::select! {
         result = serving.into_future() => result?,
         () = out_of_patience(told) => tracing::warn!("requests under way are cut short"),
     }
+    // What is not yet written of when keys were last used.
+    keyring.shutdown().await;
     tracing::info!("stopped");
     Ok(())
 }

@@ -26,6 +26,7 @@ pub(crate) fn excerpt(value: &str) -> String {
 }
 
 /// Whether a run of letters and digits in `value` is too long to be repeated.
+#[cfg(any(test, feature = "admin"))]
 pub(crate) fn has_long_run(value: &str) -> bool {
     runs(value).any(|run| run.len() > LONGEST_RUN)
 }

@@ -37,15 +37,16 @@ impl Keyring {
         if let Some(grant) = self.undeclared(&new.scopes) {
             return Err(WriteError::UnknownScope(grant.to_string()));
         }
-        let (own, first) = match &caller {
-            Caller::Key(principal) => (
+        let (own, first) = if let Caller::Key(principal) = &caller {
+            (
                 principal.owner_value().clone(),
                 principal.environment().clone(),
-            ),
-            _ => (
+            )
+        } else {
+            (
                 Owner::admin(),
                 self.inner.format.default_environment().clone(),
-            ),
+            )
         };
         let environment = new.environment.unwrap_or(first);
         let key = self.generate(&environment)?;
