@@ -7,7 +7,7 @@
 
 use std::env::{self, VarError};
 use std::error::Error;
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,13 +16,21 @@ use axum::extract::State;
 use axum::routing::{any, get};
 use axum::{Json, Router};
 use portcullis::admin::Admin;
+use portcullis::keyring::BuildError;
 use portcullis::scope::Grant;
 use portcullis::store::{KeyStore, MemoryStore, SqliteStore};
 use portcullis::{ApiKeyLayer, Keyring, Principal, require_scope};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+#[cfg(unix)]
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
 use tower_http::trace::TraceLayer;
 use tracing_subscriber::EnvFilter;
+
+/// How long requests that are under way have to end: less than the 30 s after which Kubernetes
+/// kills a process.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -35,13 +43,7 @@ async fn main() -> ExitCode {
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let mut chain = error.to_string();
-            let mut cause = error.source();
-            while let Some(error) = cause {
-                chain = format!("{chain}: {error}");
-                cause = error.source();
-            }
-            eprintln!("server: {chain}");
+            eprintln!("server: {}", with_causes(&*error));
             ExitCode::FAILURE
         }
     }
@@ -61,23 +63,34 @@ async fn run() -> Result<(), Box<dyn Error>> {
     if let Some(time) = milliseconds("PORTCULLIS_LOOKUP_DEADLINE_MS")? {
         builder = builder.lookup_deadline(time);
     }
-    let keyring = builder.build()?;
+    let keyring = builder
+        .build()
+        .map_err(|error| format!("{}{error}", variable_behind(&error)))?;
 
     let mut admin = Admin::new(keyring.clone());
     if let Some(token) = &admin_token {
-        admin = admin.bootstrap_token(token.as_str())?;
+        admin = admin
+            .bootstrap_token(token.as_str())
+            .map_err(|error| format!("PORTCULLIS_ADMIN_TOKEN: {error}"))?;
     }
-    let listener = TcpListener::bind(&addr)
-        .await
-        .map_err(|error| format!("cannot listen on PORTCULLIS_ADDR={addr:?}: {error}"))?;
+    let listener = TcpListener::bind(&addr).await.map_err(|error| {
+        format!(
+            "cannot listen on PORTCULLIS_ADDR={addr:?}: {error}; it takes an address and a free \
+             port of this machine, such as 127.0.0.1:3000"
+        )
+    })?;
     let addr = listener.local_addr()?;
     if admin_token.is_none() {
         print_first_key(&keyring, &addr.to_string()).await?;
     }
+    let (told_to_stop, told) = (signal_to_stop(), signal_to_stop());
     tracing::info!(%addr, "listening");
-    axum::serve(listener, app(keyring, admin.router()))
-        .with_graceful_shutdown(told_to_stop())
-        .await?;
+    let serving =
+        axum::serve(listener, app(keyring, admin.router())).with_graceful_shutdown(told_to_stop);
+    tokio::select! {
+        result = serving.into_future() => result?,
+        () = out_of_patience(told) => tracing::warn!("requests under way are cut short"),
+    }
     tracing::info!("stopped");
     Ok(())
 }
@@ -134,43 +147,75 @@ async fn health(State(keyring): State<Keyring>) -> Json<Value> {
 
 async fn store() -> Result<Arc<dyn KeyStore>, Box<dyn Error>> {
     let url = variable("DATABASE_URL")?.unwrap_or_else(|| "sqlite://portcullis.db".to_owned());
-    match url.split_once(':').map(|(scheme, _)| scheme) {
-        Some("memory") => Ok(Arc::new(MemoryStore::new())),
-        Some("sqlite") => Ok(Arc::new(SqliteStore::connect(&url).await?)),
-        // The rest of a URL may hold a password.
-        scheme => Err(format!(
-            "DATABASE_URL has the scheme {:?}; this server knows sqlite://FILE and memory:",
-            scheme.unwrap_or_default()
-        )
-        .into()),
+    if url == "memory:" {
+        return Ok(Arc::new(MemoryStore::new()));
     }
+    if url.starts_with("sqlite:") {
+        let store = SqliteStore::connect(&url).await.map_err(|error| {
+            let error = with_causes(&error);
+            format!("DATABASE_URL: {error}; it takes sqlite://FILE, in a folder that is there, or memory:")
+        })?;
+        return Ok(Arc::new(store));
+    }
+    // The rest of a URL may hold a password, and so may what only looks like a scheme.
+    let scheme = match url.split_once("://") {
+        Some((scheme, _)) => format!("the scheme {scheme:?}"),
+        None => "no scheme that is known here".to_owned(),
+    };
+    Err(format!("DATABASE_URL has {scheme}; it takes sqlite://FILE or memory:").into())
 }
 
 /// Whoever starts a new store gets the first key, once, on the terminal and not in the log.
 async fn print_first_key(keyring: &Keyring, addr: &str) -> Result<(), Box<dyn Error>> {
-    if let Some(created) = keyring.create_first().await? {
-        let secret = created.secret.expose();
-        println!("The first key, which is shown only this once:\n\n    {secret}\n");
-        println!("It may do everything. Try it:\n");
-        println!("    curl -H 'Authorization: Bearer {secret}' http://{addr}/v1/ping\n");
-    }
-    Ok(())
+    let Some(created) = keyring.create_first().await? else {
+        return Ok(());
+    };
+    let secret = created.secret.expose();
+    let text = format!(
+        "The first key, which is shown only this once:\n\n    {secret}\n\n\
+         It may do everything. Try it:\n\n    \
+         curl -H 'Authorization: Bearer {secret}' http://{addr}/v1/ping\n\n"
+    );
+    let mut terminal = std::io::stdout();
+    let printed = terminal.write_all(text.as_bytes());
+    printed.and_then(|()| terminal.flush()).map_err(|error| {
+        let id = &created.key.id;
+        format!(
+            "the first key was made but could not be printed: {error}; start with \
+             PORTCULLIS_ADMIN_TOKEN set, revoke {id} and make another"
+        )
+        .into()
+    })
 }
 
-async fn told_to_stop() {
-    let interrupted = tokio::signal::ctrl_c();
+/// A client that never ends its request must not keep the process from ending.
+async fn out_of_patience(told_to_stop: impl Future<Output = ()>) {
+    told_to_stop.await;
+    let once_more = signal_to_stop();
+    tracing::info!(
+        "stopping: {PATIENCE:?} for requests under way, or less if told to stop once more"
+    );
+    drop(timeout(PATIENCE, once_more).await);
+}
+
+/// Ctrl-C or SIGTERM, from this call on.
+fn signal_to_stop() -> impl Future<Output = ()> + Send + 'static {
     #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
+    let terminated = signal(SignalKind::terminate());
+    async {
+        #[cfg(unix)]
+        if let Ok(mut terminated) = terminated {
             tokio::select! {
-                _ = interrupted => {}
+                _ = tokio::signal::ctrl_c() => {}
                 _ = terminated.recv() => {}
             }
             return;
         }
+        // Where it cannot be listened for, nothing tells to stop, and the system's way holds.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
-    let _ = interrupted.await;
 }
 
 fn variable(name: &str) -> Result<Option<String>, String> {
@@ -189,4 +234,33 @@ fn milliseconds(name: &str) -> Result<Option<Duration>, String> {
         millis.map(Duration::from_millis)
     };
     variable(name)?.map(parse).transpose()
+}
+
+/// The name of the variable that a keyring cannot be built with.
+fn variable_behind(error: &BuildError) -> &'static str {
+    match error {
+        BuildError::PollTooSeldom { .. } => "PORTCULLIS_POLL_MS: ",
+        BuildError::DeadlineTooLong { .. } => "PORTCULLIS_LOOKUP_DEADLINE_MS: ",
+        BuildError::TooSmall { option, .. } => match *option {
+            "max_staleness" => "PORTCULLIS_MAX_STALENESS_MS: ",
+            "poll_interval" => "PORTCULLIS_POLL_MS: ",
+            "lookup_deadline" => "PORTCULLIS_LOOKUP_DEADLINE_MS: ",
+            _ => "",
+        },
+        _ => "",
+    }
+}
+
+/// An error and what led to it, without what is said already.
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = error.source();
+    }
+    text
 }

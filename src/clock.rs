@@ -58,16 +58,22 @@ pub trait Clock: Debug + Send + Sync + 'static {
 
 /// The machine's clocks.
 ///
-/// The boot clock is `CLOCK_BOOTTIME` on Linux and Android. Elsewhere it is
-/// [`std::time::Instant`], which on macOS and Windows goes on during sleep too.
+/// The boot clock is `CLOCK_BOOTTIME` on Linux and Android and `CLOCK_MONOTONIC` on Apple's systems,
+/// both of which count sleep. Elsewhere it is [`std::time::Instant`]: where that stands still during
+/// sleep, a machine that wakes up trusts what it remembers for up to `max_staleness` longer.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
+    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
     #[inline]
     fn boot(&self) -> BootTime {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        use rustix::time::{ClockId, clock_gettime};
+        #[cfg(not(target_vendor = "apple"))]
+        let now = clock_gettime(ClockId::Boottime);
+        // Not what `Instant` reads there, which stands still during sleep.
+        #[cfg(target_vendor = "apple")]
+        let now = clock_gettime(ClockId::Monotonic);
         // Neither field is negative on this clock; a kernel that says otherwise gives an age of
         // zero to nothing, since ages saturate.
         let secs = u64::try_from(now.tv_sec).unwrap_or(0);
@@ -75,7 +81,7 @@ impl Clock for SystemClock {
         BootTime(secs.saturating_mul(1_000_000_000).saturating_add(nanos))
     }
 
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
     fn boot(&self) -> BootTime {
         use std::sync::OnceLock;
         use std::time::Instant;

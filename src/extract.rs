@@ -8,10 +8,9 @@ use std::sync::Arc;
 use axum_core::body::Body;
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, Response};
-use http::Method;
 use http::request::Parts;
 
-use crate::layer::{Authentication, Gate, Reason, Rejection, misconfigured};
+use crate::layer::{Authentication, Form, Gate, Reason, Rejection, misconfigured};
 use crate::principal::Principal;
 use crate::scope::{Demand, is_valid_demand};
 
@@ -21,7 +20,7 @@ pub struct ExtractRejection {
     rejection: Rejection,
     /// `None` where none ran.
     gate: Option<Arc<Gate>>,
-    method: Method,
+    form: Form,
 }
 
 impl ExtractRejection {
@@ -34,7 +33,7 @@ impl ExtractRejection {
         Self {
             rejection: Rejection::new(reason),
             gate: Some(Arc::clone(&authentication.gate)),
-            method: parts.method.clone(),
+            form: authentication.gate.form(&parts.method, &parts.headers),
         }
     }
 
@@ -42,7 +41,7 @@ impl ExtractRejection {
         Self {
             rejection: Rejection::new(Reason::Misconfigured),
             gate: None,
-            method: parts.method.clone(),
+            form: Form::http(&parts.method),
         }
     }
 }
@@ -50,8 +49,8 @@ impl ExtractRejection {
 impl IntoResponse for ExtractRejection {
     fn into_response(self) -> Response {
         let response = match self.gate {
-            Some(gate) => gate.refuse(self.rejection, &self.method),
-            None => misconfigured(&self.method),
+            Some(gate) => gate.refuse(self.rejection, self.form),
+            None => misconfigured(self.form),
         };
         response.map(Body::from)
     }

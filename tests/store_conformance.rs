@@ -37,8 +37,8 @@ impl Backend for Memory {
         for _ in 0..10_001 {
             let (subjects, key) = (
                 Subjects {
-                    caller: None,
                     target: Some(key.id.clone()),
+                    ..Subjects::default()
                 },
                 key.clone(),
             );

@@ -9,9 +9,9 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONT
 use http::{Method, StatusCode};
 use serde::Serialize;
 
-use super::fields::{Errors, FieldError};
+use super::errors::{Errors, FieldError};
 use crate::keyring::Unavailable;
-use crate::layer::{Gate, PROBLEM_JSON, Reason, Rejection, for_method};
+use crate::layer::{Form, Gate, PROBLEM_JSON, Reason, Rejection};
 use crate::scope::Demand;
 
 /// What an endpoint answers.
@@ -114,8 +114,8 @@ impl From<Errors> for Refused {
 pub(super) fn answered(answer: Answer, gate: &Gate, method: &Method) -> Response {
     let refused = match answer {
         Ok(response) => return response,
-        Err(Refused::Gate(rejection)) => gate.refuse(rejection, method),
-        Err(Refused::Problem(problem)) => for_method(problem.respond(gate), method),
+        Err(Refused::Gate(rejection)) => gate.refuse(rejection, Form::http(method)),
+        Err(Refused::Problem(problem)) => Form::http(method).shape(problem.respond(gate)),
     };
     refused.map(Body::from)
 }

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::answer::{Answer, Refused, json};
 use super::caller::Call;
-use super::fields::{Errors, Fields};
+use super::errors::Errors;
+use super::fields::Fields;
 use super::given::{self, Null};
 use super::idempotency::{self, Again};
 use super::json::Json;

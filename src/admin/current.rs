@@ -4,7 +4,7 @@ use http::StatusCode;
 
 use super::answer::{Answer, Refused, json};
 use super::caller::Call;
-use super::fields::Errors;
+use super::errors::Errors;
 use super::query::Query;
 use super::revoke;
 use super::view::KeyView;

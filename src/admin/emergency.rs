@@ -5,7 +5,8 @@ use serde::Serialize;
 
 use super::answer::{Answer, Refused, json};
 use super::caller::Call;
-use super::fields::{Errors, Fields};
+use super::errors::Errors;
+use super::fields::Fields;
 use super::json::Json;
 use super::query::Query;
 use super::{KEYS_ADMIN, body, commit, given};

@@ -1,6 +1,7 @@
 //! What several endpoints take, read the same everywhere.
 
-use super::fields::{Fields, below, shown};
+use super::errors::{below, shown};
+use super::fields::Fields;
 use super::json::Json;
 use crate::key::Environment;
 use crate::keyring::Keyring;

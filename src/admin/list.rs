@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::answer::{Answer, json};
 use super::caller::Call;
 use super::cursor::{self, Filters, Sealed, View};
-use super::fields::Errors;
+use super::errors::Errors;
 use super::query::Query;
 use super::view::KeyView;
 use super::{KEYS_READ, given};
@@ -45,14 +45,15 @@ pub(super) async fn list(call: Call) -> Answer {
         expires_before: query.take("expires_before", Timestamp::parse),
     };
     let limit = query.take("limit", limit).unwrap_or(DEFAULT_LIMIT);
-    let cursor = query.take("cursor", |text| Ok::<_, &str>(Sealed::read(text)));
+    // Whatever is wrong with a cursor comes after all that is wrong with fields.
+    let cursor = query.take_unread("cursor");
     errors.check()?;
 
     let view = view(call.confined_to(), owner);
     let after = match cursor {
         None => None,
-        Some(sealed) => {
-            let sealed = sealed.ok_or_else(cursor::invalid)?;
+        Some(text) => {
+            let sealed = Sealed::read(&text).ok_or_else(cursor::invalid)?;
             let opened = sealed.open(&keyring.cursor_key().await?, &view, &filters);
             Some(opened.ok_or_else(cursor::invalid)?)
         }

@@ -49,6 +49,7 @@ mod create;
 mod current;
 mod cursor;
 mod emergency;
+mod errors;
 mod fields;
 mod given;
 mod idempotency;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 
-use super::fields::Errors;
+use super::errors::Errors;
 
 /// The parameters of a request, taken out one by one.
 pub(super) struct Query<'q, 'e> {
@@ -33,8 +33,7 @@ impl<'q, 'e> Query<'q, 'e> {
         name: &str,
         read: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
-        let at = self.parameters.iter().position(|(n, _)| n == name)?;
-        let (_, value) = self.parameters.swap_remove(at);
+        let value = self.take_unread(name)?;
         // What bytes that are not UTF-8 are decoded to. Taken as it is, one owner would be asked
         // for and another one looked up.
         if value.contains(char::REPLACEMENT_CHARACTER) {
@@ -44,6 +43,12 @@ impl<'q, 'e> Query<'q, 'e> {
         read(&value)
             .map_err(|error| self.errors.parameter(name, error))
             .ok()
+    }
+
+    /// A parameter that is judged elsewhere. Bytes that are not UTF-8 are U+FFFD in it.
+    pub(super) fn take_unread(&mut self, name: &str) -> Option<Cow<'q, str>> {
+        let at = self.parameters.iter().position(|(n, _)| n == name)?;
+        Some(self.parameters.swap_remove(at).1)
     }
 }
 

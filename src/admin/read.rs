@@ -5,7 +5,7 @@ use http::StatusCode;
 use super::KEYS_READ;
 use super::answer::{Answer, Refused, json};
 use super::caller::{Call, visible};
-use super::fields::Errors;
+use super::errors::Errors;
 use super::query::Query;
 use super::view::KeyView;
 

@@ -123,9 +123,10 @@ impl Caller {
 
     /// The rows that a decision for this caller needs.
     pub(crate) fn subjects(&self, target: Option<KeyId>) -> Subjects {
-        let caller = match self {
-            Self::Key(principal) => Some(principal.digest()),
-            _ => None,
+        let caller = if let Self::Key(principal) = self {
+            Some(principal.digest())
+        } else {
+            None
         };
         Subjects {
             caller,

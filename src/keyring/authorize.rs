@@ -148,14 +148,12 @@ impl Inner {
         environment: &Environment,
         now: BootTime,
     ) -> Result<Principal, Denial> {
-        match death(&known, environment, now) {
-            Some(dead) => Err(Denial::Dead(dead)),
-            None => {
-                self.last_used
-                    .note(&known.usage, known.digest, now, &*self.clock);
-                Ok(Principal::new(known))
-            }
+        if let Some(dead) = death(&known, environment, now) {
+            return Err(Denial::Dead(dead));
         }
+        self.last_used
+            .note(&known.usage, known.digest, now, &*self.clock);
+        Ok(Principal::new(known))
     }
 }
 

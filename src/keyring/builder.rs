@@ -11,6 +11,7 @@ use super::authority::SelfService;
 use super::epoch::{CacheSizes, Timeline};
 use super::flight::Flights;
 use super::last_used::LastUsed;
+use super::once_found::OnceFound;
 use super::{Inner, Keyring, budget, cooldown, sync};
 use crate::clock::{Clock, SystemClock};
 use crate::key::{ChecksumSecret, DigestAlgorithm, DigestHasherBuilder, InvalidFormat, KeyFormat};
@@ -191,8 +192,8 @@ impl Builder {
     }
 
     /// How many look-ups run at a time, half of them kept for keys that were good before, and how
-    /// many requests wait for them; what comes on top is answered with 503 at once. Defaults to 64
-    /// and 2,000.
+    /// many requests wait for them, of which a quarter is kept for such keys too; what comes on top
+    /// is answered with 503 at once. Defaults to 64 and 2,000.
     pub fn lookups(mut self, concurrent: usize, waiting: usize) -> Self {
         (self.concurrent_lookups, self.waiting_requests) = (concurrent, waiting);
         self
@@ -249,8 +250,9 @@ impl Builder {
             timeline: Timeline::new(CacheSizes {
                 positive: self.known_keys,
                 negative: self.unknown_keys,
-                hasher,
+                hasher: hasher.clone(),
             }),
+            once_found: OnceFound::with_room_for(self.known_keys, hasher),
             flights: Flights::new(
                 self.concurrent_lookups,
                 self.waiting_requests,

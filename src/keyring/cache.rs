@@ -52,11 +52,6 @@ impl Cache {
         }
     }
 
-    /// Whether this digest opened a key not long ago, however out of date that answer may be.
-    pub(crate) fn once_found(&self, digest: &KeyDigest) -> bool {
-        self.positive.contains_key(digest)
-    }
-
     /// The statistics of this digest, however out of date the answer that they hang on may be.
     pub(crate) fn usage(&self, digest: &KeyDigest) -> Option<Arc<Usage>> {
         Some(Arc::clone(&self.positive.get(digest)?.usage))

@@ -25,6 +25,8 @@ const COOLED_DIGESTS: usize = 1_024;
 pub(crate) enum Verdict {
     Answered,
     Failed,
+    /// It was cut off before it had the time that a look-up should have.
+    CutOff,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,8 +138,8 @@ impl Pass<'_> {
         match (self.probe, verdict) {
             // A look-up that began before the failure says nothing of the store after it; and
             // that a probe was answered is said by its drop.
-            (_, Verdict::Answered) => {}
-            (true, Verdict::Failed) => {
+            (_, Verdict::Answered) | (false, Verdict::CutOff) => {}
+            (true, Verdict::Failed | Verdict::CutOff) => {
                 self.cooldown.advance(Phase::Probing, cooling);
             }
             (false, Verdict::Failed) => {

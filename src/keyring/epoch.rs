@@ -48,6 +48,8 @@ pub(crate) struct Followed {
     pub(crate) applied: Option<Position>,
     /// The newest revision seen, here or by a write.
     pub(crate) highest: u64,
+    /// How many writes of ours were heeded.
+    pub(crate) writes: u64,
 }
 
 impl Timeline {
@@ -61,6 +63,7 @@ impl Timeline {
             history: Mutex::new(Followed {
                 applied: None,
                 highest: 0,
+                writes: 0,
             }),
             epochs: AtomicU64::new(0),
             sizes,
@@ -100,15 +103,16 @@ impl Timeline {
         epoch.freshness.publish_sync(began);
     }
 
-    /// A sync that began at `began` found another history, or the first one. `highest_then` is
-    /// the newest revision seen before it was sent.
-    pub(crate) fn start_over_at(&self, position: Position, highest_then: u64, began: u64) {
+    /// A sync that began at `began` found another history, or the first one. `then` is how far the
+    /// history was followed before it was sent.
+    pub(crate) fn start_over_at(&self, position: Position, then: Followed, began: u64) {
         let mut history = self.history();
         history.applied = Some(position);
         // A write of ours that committed since then may have come after the sync looked, and a
         // read replica may not have it yet. If it went to the history that is left behind here,
         // then this is too high, and the next sync finds that.
-        let written_meanwhile = history.highest > highest_then;
+        // Counted, since after a restore its revision may be lower than what was seen before.
+        let written_meanwhile = history.writes != then.writes;
         let revision = if written_meanwhile {
             position.revision.max(history.highest)
         } else {
@@ -133,6 +137,7 @@ impl Timeline {
         least: u64,
     ) -> bool {
         let mut history = self.history();
+        history.writes += 1;
         let another = history
             .applied
             .is_some_and(|applied| applied.store != store);

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Inner;
 use super::authorize::{Question, Unavailable};
@@ -40,16 +40,34 @@ struct Landed {
 /// Where a flight's answer appears.
 type Arrival = watch::Receiver<Option<Landed>>;
 
-/// The flights under way.
+/// The flights under way. What is bounded here is bounded apart for digests that opened a key not
+/// long ago and for all others, so that junk cannot lock the known out.
 pub(crate) struct Flights {
-    under_way: Mutex<HashMap<Question, Arrival>>,
+    under_way: Mutex<UnderWay>,
     waiting: AtomicUsize,
-    waiters: usize,
+    /// Those among them whose digest never opened anything.
+    waiting_unknown: AtomicUsize,
+    places: Places,
     /// Look-ups at a time of digests that opened a key not long ago.
     known: Semaphore,
-    /// And of all others. Apart, so that junk cannot starve the known.
+    /// And of all others.
     unknown: Semaphore,
     deadline: Duration,
+}
+
+/// How many may wait, and how many flights may be under way.
+#[derive(Clone, Copy)]
+struct Places {
+    all: usize,
+    /// How many of them at most for digests that never opened anything.
+    unknown: usize,
+}
+
+#[derive(Default)]
+struct UnderWay {
+    arrivals: HashMap<Question, Arrival>,
+    /// How many of them are for digests that never opened anything.
+    unknown: usize,
 }
 
 impl Flights {
@@ -58,7 +76,11 @@ impl Flights {
         Self {
             under_way: Mutex::default(),
             waiting: AtomicUsize::new(0),
-            waiters,
+            waiting_unknown: AtomicUsize::new(0),
+            places: Places {
+                all: waiters,
+                unknown: waiters - waiters / 4,
+            },
             known: Semaphore::new(concurrent - unknown),
             unknown: Semaphore::new(unknown),
             deadline,
@@ -72,17 +94,22 @@ impl Flights {
         epoch: Arc<Epoch>,
         question: Question,
     ) -> Landing {
-        let Some(_place) = Place::take(&self.waiting, self.waiters) else {
+        let once_found = inner.once_found.contains(&question.digest);
+        let Some(_places) = self.take_place(once_found) else {
             return Landing::Unavailable(Unavailable::Overloaded);
         };
-        let mut arrival = match self.board(inner, epoch, question) {
+        let mut arrival = match self.board(inner, epoch, question, once_found) {
             Ok(arrival) => arrival,
             Err(why) => return Landing::Unavailable(why),
         };
-        let landed = match arrival.wait_for(Option::is_some).await {
-            Ok(landed) => landed.clone(),
+        // The flight keeps the deadline and comes first. Should a store block the thread that the
+        // flight runs on, those who wait for it still leave.
+        let patience = self.deadline + self.deadline / 8;
+        let landed = match timeout(patience, arrival.wait_for(Option::is_some)).await {
+            Ok(Ok(landed)) => landed.clone(),
             // The task went without a word: the store panicked, or the runtime is going down.
-            Err(_) => None,
+            Ok(Err(_)) => None,
+            Err(_) => return Landing::Unavailable(Unavailable::Deadline),
         };
         let Some(Landed { landing, as_of }) = landed else {
             return Landing::Unavailable(Unavailable::Corrupt);
@@ -101,22 +128,24 @@ impl Flights {
         inner: &Arc<Inner>,
         epoch: Arc<Epoch>,
         question: Question,
+        once_found: bool,
     ) -> Result<Arrival, Unavailable> {
         let mut under_way = self.under_way();
-        if let Some(arrival) = under_way.get(&question) {
+        if let Some(arrival) = under_way.arrivals.get(&question) {
             return Ok(arrival.clone());
         }
-        // Flights whose waiters all left go on to their deadline, so they are bounded apart.
-        if under_way.len() >= self.waiters {
+        // Flights whose waiters all left go on to their deadline, so they are bounded as well.
+        let no_place = under_way.arrivals.len() >= self.places.all;
+        if no_place || (!once_found && under_way.unknown >= self.places.unknown) {
             return Err(Unavailable::Overloaded);
         }
-        let once_found = epoch.cache.once_found(&question.digest);
         let now = inner.clock.boot();
         if !once_found && inner.budget.is_spent(now) {
             return Err(Unavailable::TooManyUnknown);
         }
         let (sender, arrival) = watch::channel(None);
-        under_way.insert(question, arrival.clone());
+        under_way.arrivals.insert(question, arrival.clone());
+        under_way.unknown += usize::from(!once_found);
         drop(under_way);
         let flight = Flight {
             inner: Arc::clone(inner),
@@ -131,7 +160,24 @@ impl Flights {
         Ok(arrival)
     }
 
-    fn under_way(&self) -> MutexGuard<'_, HashMap<Question, Arrival>> {
+    fn take_place(&self, once_found: bool) -> Option<(Place<'_>, Option<Place<'_>>)> {
+        let unknown = if once_found {
+            None
+        } else {
+            Some(Place::take(&self.waiting_unknown, self.places.unknown)?)
+        };
+        Some((Place::take(&self.waiting, self.places.all)?, unknown))
+    }
+
+    /// A flight has landed, or was lost.
+    fn remove(&self, question: &Question, once_found: bool) {
+        let mut under_way = self.under_way();
+        if under_way.arrivals.remove(question).is_some() {
+            under_way.unknown -= usize::from(!once_found);
+        }
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, UnderWay> {
         self.under_way
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -139,7 +185,8 @@ impl Flights {
 
     /// How many flights are under way, and how many requests wait for them.
     pub(crate) fn load(&self) -> (usize, usize) {
-        (self.under_way().len(), self.waiting.load(Ordering::Relaxed))
+        let flights = self.under_way().arrivals.len();
+        (flights, self.waiting.load(Ordering::Relaxed))
     }
 }
 
@@ -161,7 +208,10 @@ impl Flight {
         match &landing {
             // Remembered before the flight goes from the table, so that there is no moment at
             // which a request finds neither.
-            Landing::Found(known) => self.epoch.cache.remember_known(known),
+            Landing::Found(known) => {
+                self.epoch.cache.remember_known(known);
+                self.inner.once_found.insert(&known.digest);
+            }
             Landing::Unknown => {
                 self.epoch
                     .cache
@@ -173,7 +223,7 @@ impl Flight {
             Landing::Unavailable(_) => {}
         }
         self.landed = true;
-        self.inner.flights.under_way().remove(&self.question);
+        self.inner.flights.remove(&self.question, self.once_found);
         // Nobody may be waiting any more.
         let as_of = self.as_of;
         self.sender.send_replace(Some(Landed { landing, as_of }));
@@ -189,6 +239,7 @@ impl Flight {
         };
         // The age of the answer counts from before the question was sent.
         self.as_of = inner.clock.boot();
+        let asked = Instant::now();
         let ask = async {
             inner.agreement.hold(&inner.store).await?;
             inner.store.look_up(&self.question.digest).await
@@ -209,6 +260,11 @@ impl Flight {
                 report(&error);
                 pass.settle(Verdict::Failed);
                 Landing::Unavailable(Unavailable::StoreFailed)
+            }
+            // Most of the time went by in the queue, which is no fault of the store's.
+            Err(_) if asked.elapsed() < flights.deadline / 2 => {
+                pass.settle(Verdict::CutOff);
+                Landing::Unavailable(Unavailable::Overloaded)
             }
             Err(_) => {
                 tracing::warn!(deadline = ?flights.deadline, "a look-up did not end within its deadline");
@@ -297,7 +353,7 @@ impl Drop for Flight {
             // The store panicked. Its digest is left alone for a moment, and the next request
             // starts a flight of its own. Dropping the sender tells the waiters.
             self.inner.cooldown.cool_digest(self.question.digest);
-            self.inner.flights.under_way().remove(&self.question);
+            self.inner.flights.remove(&self.question, self.once_found);
         }
     }
 }

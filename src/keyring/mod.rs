@@ -1,8 +1,8 @@
 //! The keyring: verifies keys, makes and changes them, and remembers what it may.
 //!
-//! The way of a request leads from [`authorize`] over [`cache`] to a hit, or on to a [`flight`].
-//! What may be believed is decided in [`freshness`] and kept in step by [`sync`]; what changes
-//! keys is in [`authority`] and [`writes`].
+//! The way of a request leads from `authorize` over `cache` to a hit, or on to a `flight`.
+//! What may be believed is decided in `freshness` and kept in step by `sync`; what changes
+//! keys is in `authority` and `writes`.
 
 mod atomic {
     //! The atomics of the freshness core; `tests/loom.rs` puts loom's in their place.
@@ -23,6 +23,7 @@ mod last_used;
 mod manage;
 mod new_key;
 mod on_behalf;
+mod once_found;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -88,6 +89,7 @@ pub(crate) struct Inner {
     self_service: authority::SelfService,
     timeline: epoch::Timeline,
     flights: flight::Flights,
+    once_found: once_found::OnceFound,
     cooldown: cooldown::Cooldown,
     budget: budget::Budget,
     max_staleness: Duration,

@@ -42,7 +42,9 @@ enum Break {
 /// `followed` is how far the history was followed when the sync was sent. The newest revision seen
 /// may lie above the last one applied, by a write of ours: a store below it has lost that write.
 fn continuity(followed: Followed, report: &SyncReport) -> Continuity {
-    let Followed { applied, highest } = followed;
+    let Followed {
+        applied, highest, ..
+    } = followed;
     let Some(since) = applied else {
         return Continuity::First;
     };
@@ -110,19 +112,19 @@ impl Inner {
     }
 
     fn apply(&self, followed: Followed, report: &SyncReport, began: u64) {
-        let (position, highest) = (report.position, followed.highest);
+        let position = report.position;
         match continuity(followed, report) {
             Continuity::Unbroken => {
                 self.timeline.continue_to(position, &report.changes, began);
             }
-            Continuity::First => self.timeline.start_over_at(position, highest, began),
+            Continuity::First => self.timeline.start_over_at(position, followed, began),
             Continuity::Broken(why) => {
                 tracing::error!(
                     why = &why as &dyn std::error::Error,
                     revision = position.revision,
                     "the store's history broke: everything remembered is dropped"
                 );
-                self.timeline.start_over_at(position, highest, began);
+                self.timeline.start_over_at(position, followed, began);
             }
         }
     }
@@ -283,6 +285,7 @@ mod tests {
                 highest: test
                     .written
                     .max(test.since.map_or(0, |since| since.revision)),
+                writes: 0,
             };
             assert_eq!(continuity(followed, &report), test.result, "{}", test.name);
         }

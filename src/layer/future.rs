@@ -146,12 +146,14 @@ where
                     future: self.service.call(self.request),
                 }
             }
-            Err(denial) => State::Refused {
-                response: Some(
-                    self.gate
-                        .refuse(Rejection::from(denial), self.request.method()),
-                ),
-            },
+            Err(denial) => {
+                let form = self
+                    .gate
+                    .form(self.request.method(), self.request.headers());
+                State::Refused {
+                    response: Some(self.gate.refuse(Rejection::from(denial), form)),
+                }
+            }
         }
     }
 }

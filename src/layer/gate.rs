@@ -4,11 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, Entry, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{Entry, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Extensions, HeaderMap, Method, Response};
 
 use super::authentication::Authentication;
 use super::challenge::Realm;
+use super::form::Form;
+use super::grpc;
 use super::problem::ProblemTypes;
 use super::rejection::{Reason, Rejection};
 use crate::credential::{self, Credential, Place};
@@ -19,7 +21,8 @@ use crate::principal::Principal;
 /// What a refusal is answered with.
 ///
 /// The gate adds what the protocol asks for: the challenge as one more `WWW-Authenticate` line,
-/// `Retry-After` where that is missing. For a HEAD request it takes the body away.
+/// `Retry-After` where that is missing. For a HEAD request it takes the body away. gRPC calls are
+/// not asked about once [`ApiKeyLayer::grpc`](super::ApiKeyLayer::grpc) answers them.
 ///
 /// Closures are responders:
 ///
@@ -51,6 +54,10 @@ where
 
 /// What judges and what answers: the settings of one layer.
 #[derive(Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches that the application turns one by one"
+)]
 pub(crate) struct Gate {
     pub(crate) keyring: Keyring,
     pub(crate) realm: Realm,
@@ -60,6 +67,7 @@ pub(crate) struct Gate {
     pub(crate) optional: bool,
     pub(crate) foreign_bearer: bool,
     pub(crate) keep_credential: bool,
+    pub(crate) grpc: bool,
     /// `None`: all that are declared, which is one. The layer sees to that.
     pub(crate) environments: Option<Vec<Environment>>,
 }
@@ -90,6 +98,7 @@ impl Gate {
             optional: false,
             foreign_bearer: false,
             keep_credential: false,
+            grpc: false,
             environments: None,
         }
     }
@@ -205,17 +214,36 @@ impl Gate {
         self.other_headers().any(|name| headers.contains_key(name))
     }
 
-    /// The answer to a request of this method that is refused.
-    pub(crate) fn refuse(&self, rejection: Rejection, method: &Method) -> Response<Bytes> {
+    /// The form in which this gate refuses such a request.
+    pub(crate) fn form(&self, method: &Method, headers: &HeaderMap) -> Form {
+        if self.grpc && grpc::is_call(headers) {
+            Form::Grpc
+        } else {
+            Form::http(method)
+        }
+    }
+
+    /// The answer to a request that is refused.
+    pub(crate) fn refuse(&self, rejection: Rejection, form: Form) -> Response<Bytes> {
         tracing::debug!(%rejection, "request refused");
+        let mut response = match form {
+            Form::Grpc => grpc::answer(&rejection),
+            Form::Http | Form::HttpHead => self.answer(&rejection),
+        };
+        response.extensions_mut().insert(rejection);
+        form.shape(response)
+    }
+
+    /// The answer by HTTP.
+    fn answer(&self, rejection: &Rejection) -> Response<Bytes> {
         let mut response = match &self.responder {
-            Some(responder) => responder.respond(&rejection),
+            Some(responder) => responder.respond(rejection),
             None => self
                 .problem_types
                 .answer(rejection.status(), rejection.code()),
         };
         let headers = response.headers_mut();
-        if let Some(challenge) = self.realm.challenge(&rejection) {
+        if let Some(challenge) = self.realm.challenge(rejection) {
             // One more line: what the application's responder has set stays.
             headers.append(WWW_AUTHENTICATE, challenge);
         }
@@ -224,20 +252,8 @@ impl Gate {
         {
             entry.insert(HeaderValue::from_static("1"));
         }
-        response.extensions_mut().insert(rejection);
-        for_method(response, method)
+        response
     }
-}
-
-/// The same headers and no body for HEAD (RFC 9110 section 9.3.2). The length is written down,
-/// since it can no longer be seen.
-pub(crate) fn for_method(mut response: Response<Bytes>, method: &Method) -> Response<Bytes> {
-    let length = HeaderValue::from(response.body().len());
-    response.headers_mut().insert(CONTENT_LENGTH, length);
-    if method == Method::HEAD {
-        *response.body_mut() = Bytes::new();
-    }
-    response
 }
 
 impl fmt::Debug for Gate {

@@ -9,8 +9,10 @@
 mod authentication;
 mod body;
 mod challenge;
+mod form;
 mod future;
 mod gate;
+mod grpc;
 mod problem;
 mod rejection;
 mod require;
@@ -27,11 +29,11 @@ pub(crate) use authentication::Authentication;
 pub use body::ResponseBody;
 pub use challenge::InvalidRealm;
 pub(crate) use challenge::Realm;
+#[cfg(feature = "axum")]
+pub(crate) use form::Form;
 pub use future::ResponseFuture;
 pub(crate) use gate::Gate;
 pub use gate::Responder;
-#[cfg(feature = "admin")]
-pub(crate) use gate::for_method;
 pub use problem::InvalidProblemTypes;
 #[cfg(feature = "admin")]
 pub(crate) use problem::PROBLEM_JSON;
@@ -176,9 +178,51 @@ impl ApiKeyLayer {
         Ok(self)
     }
 
-    /// What refusals are answered with, instead of a problem (RFC 9457).
+    /// What refusals are answered with, instead of a problem (RFC 9457). Not those of gRPC calls
+    /// where [`grpc`](Self::grpc) answers them.
     pub fn responder(mut self, responder: impl Responder) -> Self {
         self.gate_mut().responder = Some(Arc::new(responder));
+        self
+    }
+
+    /// Answers gRPC calls that are refused as gRPC does, with *Trailers-Only* of
+    /// [gRPC over HTTP/2](https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md): HTTP
+    /// status 200, no body, and in `grpc-status` what the HTTP status would have been.
+    ///
+    /// | HTTP | `grpc-status` |
+    /// |---|---|
+    /// | 400 | 3 `INVALID_ARGUMENT` |
+    /// | 401 | 16 `UNAUTHENTICATED` |
+    /// | 403 | 7 `PERMISSION_DENIED` |
+    /// | 503 | 14 `UNAVAILABLE` |
+    ///
+    /// A call is a request with the `content-type` `application/grpc`, also with a format
+    /// (`application/grpc+proto`) or parameters, but not `application/grpc-web`. Its refusals have
+    /// neither challenge nor `Retry-After`, and `grpc-message` is the same for every kind of dead
+    /// key. The [`Rejection`] lies in the extensions as ever.
+    ///
+    /// This comes before a [`responder`](Self::responder), which still answers all other requests.
+    /// It holds for [`require_scope`] and the extractors behind this layer too. Without it a
+    /// refusal keeps its HTTP status, whatever the content type.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use http::{Request, Response};
+    /// # use portcullis::{ApiKeyLayer, Keyring, store::MemoryStore};
+    /// # use tower::{Layer, ServiceExt, service_fn};
+    /// # let keyring = Keyring::builder(MemoryStore::new()).prefix("acme").build()?;
+    /// # let inner = service_fn(async |_| Ok::<_, std::convert::Infallible>(Response::new(String::new())));
+    /// let service = ApiKeyLayer::new(keyring).grpc().layer(inner);
+    /// let call = Request::post("/reports.Reports/List")
+    ///     .header("content-type", "application/grpc")
+    ///     .body(String::new())?;
+    /// let response = service.oneshot(call).await?;
+    /// assert_eq!(response.status(), 200);
+    /// assert_eq!(response.headers()["grpc-status"], "16");
+    /// # Ok(()) }
+    /// ```
+    pub fn grpc(mut self) -> Self {
+        self.gate_mut().grpc = true;
         self
     }
 

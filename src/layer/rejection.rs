@@ -73,7 +73,7 @@ impl Rejection {
         &self.reason
     }
 
-    /// The status of the answer.
+    /// The status of the answer, unless it goes to a [gRPC call](crate::ApiKeyLayer::grpc).
     pub fn status(&self) -> StatusCode {
         match self.reason {
             Reason::Malformed(_) => StatusCode::BAD_REQUEST,

@@ -13,7 +13,7 @@ use tower_service::Service;
 
 use super::authentication::Authentication;
 use super::body::ResponseBody;
-use super::gate::for_method;
+use super::form::Form;
 use super::problem::ProblemTypes;
 use super::rejection::{Reason, Rejection};
 use crate::scope::Demand;
@@ -124,20 +124,21 @@ where
 /// The answer to a request that does not meet the demand.
 fn check<B>(demand: &Arc<Demand>, request: &Request<B>) -> Option<Response<Bytes>> {
     let Some(authentication) = Authentication::of(request.extensions()) else {
-        return Some(misconfigured(request.method()));
+        return Some(misconfigured(Form::http(request.method())));
     };
     let reason = match &authentication.principal {
         Some(principal) if demand.met_by(principal.scopes()) => return None,
         Some(_) => Reason::InsufficientScope(Arc::clone(demand)),
         None => Reason::MissingCredentials,
     };
-    let rejection = Rejection::new(reason);
-    Some(authentication.gate.refuse(rejection, request.method()))
+    let gate = &authentication.gate;
+    let form = gate.form(request.method(), request.headers());
+    Some(gate.refuse(Rejection::new(reason), form))
 }
 
 /// The answer where no gate has run: a mistake of the application's, which is told to its
 /// operators and not to the client. It never lets anybody in.
-pub(crate) fn misconfigured(method: &http::Method) -> Response<Bytes> {
+pub(crate) fn misconfigured(form: Form) -> Response<Bytes> {
     let rejection = Rejection::new(Reason::Misconfigured);
     tracing::error!(
         "a principal was asked for on a route without an ApiKeyLayer around it: \
@@ -145,7 +146,7 @@ pub(crate) fn misconfigured(method: &http::Method) -> Response<Bytes> {
     );
     let mut response = ProblemTypes::default().answer(rejection.status(), rejection.code());
     response.extensions_mut().insert(rejection);
-    for_method(response, method)
+    form.shape(response)
 }
 
 pin_project! {

@@ -62,7 +62,8 @@ where
                 ResponseFuture::inner(self.inner.call(request), finish)
             }
             Sight::Refused(reason) => {
-                let response = gate.refuse(Rejection::new(reason), request.method());
+                let form = gate.form(request.method(), request.headers());
+                let response = gate.refuse(Rejection::new(reason), form);
                 let finish = Finish::of(gate, gate.has_other_header(request.headers()));
                 ResponseFuture::refused(response, finish)
             }

@@ -26,9 +26,9 @@ use crate::timestamp::Timestamp;
 /// - **One snapshot.** The parts of a [`LookUp`] or a [`SyncReport`] come from one snapshot.
 /// - **Acknowledged means committed**, and durable against a crash of the process and, as far as
 ///   the medium allows, of the machine.
-/// - **Cancellation.** A keyring drops the future of a read when its deadline is over, and runs
-///   [`transact`](KeyStore::transact) on a task of its own to its end. Neither may leave a
-///   transaction open.
+/// - **Cancellation.** A keyring drops the future of a read, or of a [`touch`](KeyStore::touch),
+///   when its deadline is over, and runs [`transact`](KeyStore::transact) on a task of its own to
+///   its end. None of them may leave a transaction open.
 /// - Absent is `Ok(None)`, not an error.
 ///
 /// The suite in `store::conformance` (feature `testing`) asks all of this of a store.
@@ -247,7 +247,7 @@ pub type Decide = Box<dyn FnMut(&Rows) -> Decision + Send>;
 pub enum Decision {
     /// Add a key with its secret.
     Insert {
-        /// The new row.
+        /// The new row, without a previous secret.
         record: KeyRecord,
         /// Its secret's digest.
         digest: KeyDigest,
@@ -260,12 +260,14 @@ pub enum Decision {
     /// Give the target another secret. A secret still in its grace dies; the current one becomes
     /// the previous if the record has one, with its end, and dies if it has none.
     Rotate {
-        /// The target's row, with the new hint and the previous secret.
+        /// The target's row, with the new hint and the previous secret. Nothing else of it is
+        /// written, and the store itself knows when the previous secret was last used.
         record: KeyRecord,
         /// The new secret's digest.
         digest: KeyDigest,
     },
-    /// The target's previous secret dies. The record is the target's without it.
+    /// The target's previous secret dies. The record is the target's without it. If there is
+    /// none, this is [`Keep`](Decision::Keep).
     EndPrevious(KeyRecord),
     /// Revoke every key of these that is not revoked yet.
     RevokeAll {

@@ -1,41 +1,17 @@
 //! Every change is one line in the log, and nothing that somebody typed is in it.
 
-use std::cell::RefCell;
-use std::io::Write;
-
 use crate::desk::{Desk, TOKEN};
-
-thread_local! {
-    /// A test and all that it spawns run on one thread, and other tests on others.
-    static LINES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-struct Lines;
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        LINES.with_borrow_mut(|lines| lines.write(bytes))
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
+use crate::log;
 
 fn taken() -> Vec<String> {
-    let text = String::from_utf8(LINES.take()).unwrap();
-    text.lines().map(str::to_owned).collect()
+    let text = log::take();
+    let lines = text.lines().filter(|line| line.contains(" INFO "));
+    lines.map(str::to_owned).collect()
 }
 
 #[tokio::test]
 async fn a_change_is_one_line_with_who_and_which_and_nothing_else() {
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(|| Lines)
-        .with_ansi(false)
-        .with_max_level(tracing::Level::INFO)
-        .finish();
-    // For all threads: what one of them ignores is cached for the others.
-    tracing::subscriber::set_global_default(subscriber).unwrap();
+    log::listen();
     for desk in Desk::everywhere().await {
         taken();
         let body =

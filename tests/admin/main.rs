@@ -1,12 +1,31 @@
-//! The admin API from outside, request by request.
+//! The admin API from outside.
 //!
-//! [`desk`] is what the tests stand on; each other file is one endpoint or one claim.
+//! [`world`] and [`desk`] are what the tests stand on: they check with every answer what holds
+//! for all of them. Each other file is one endpoint or one claim.
 
 #![expect(
     clippy::unwrap_used,
     reason = "a test fails by panicking, also in what it stands on"
 )]
 #![expect(clippy::too_many_lines, reason = "a table is as long as it is")]
+
+#[macro_use]
+mod world;
+mod late;
+mod reply;
+
+mod attack;
+mod body;
+mod bootstrap;
+mod change;
+mod create;
+mod list;
+mod log;
+mod order;
+mod outage;
+mod outer_layer;
+mod read;
+mod revoke;
 
 mod desk;
 

@@ -15,7 +15,7 @@ use portcullis::key::{KeyDigest, KeyId};
 use portcullis::keyring::{Builder, Created, Expiry, NewKey};
 use portcullis::store::{
     Decide, KeyRecord, KeyStore, ListQuery, LookUp, MemoryStore, Nudges, Position, Read,
-    StoreError, StoreErrorKind, Subjects, SyncReport, Transacted,
+    StoreError, StoreErrorKind, Subjects, SyncReport, Transacted, Use,
 };
 use portcullis::timestamp::Timestamp;
 use tokio::sync::watch;
@@ -129,6 +129,14 @@ impl KeyStore for Watched {
     async fn transact(&self, subjects: Subjects, decide: Decide) -> Result<Transacted, StoreError> {
         self.answer()?;
         self.memory.transact(subjects, decide).await
+    }
+
+    async fn touch(&self, uses: &[Use]) -> Result<(), StoreError> {
+        self.memory.touch(uses).await
+    }
+
+    async fn digest_algorithm(&self, name: &str) -> Result<String, StoreError> {
+        self.memory.digest_algorithm(name).await
     }
 
     async fn cursor_key(&self) -> Result<[u8; 32], StoreError> {

@@ -1,9 +1,13 @@
 //! SQL typed into the database by a person.
 
-use portcullis::store::{KeyStore, Provenance, Revocation};
+use portcullis::key::{KeyHint, KeyId};
+use portcullis::store::{
+    Decide, Decision, KeyStore, Outcome, Previous, Provenance, Refusal, Replay, ReplayKey,
+    Revocation, SqliteStore, Subjects,
+};
 use portcullis::timestamp::Timestamp;
 
-use super::{Place, add, committed, digest, disable, id, position, touched_since};
+use super::{Place, add, committed, digest, disable, id, position, record, rotate, touched_since};
 
 /// What `$KEY` stands for.
 const KEY: &str = "INTO portcullis_keys \
@@ -102,8 +106,8 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "a secret is added",
-        sql: "INSERT INTO portcullis_secrets (digest, key_id) \
-              SELECT CAST('12345678901234567890123456789012' AS BLOB), id \
+        sql: "INSERT INTO portcullis_secrets (digest, key_id, slot, hint, expires_at) \
+              SELECT CAST('12345678901234567890123456789012' AS BLOB), id, 'previous', 'h', 7 \
               FROM portcullis_keys WHERE id LIKE '%1'",
         // '12' is 0x3132.
         touched: &[(0x3132, false)],
@@ -137,9 +141,64 @@ const CASES: &[Case] = &[
     },
     Case {
         name: "a secret is given to another key",
-        sql: "UPDATE portcullis_secrets SET key_id = 'key_0000000000000000000002' \
+        sql: "UPDATE portcullis_secrets SET key_id = 'key_0000000000000000000002', \
+              slot = 'previous', hint = 'hint', expires_at = 7 WHERE key_id LIKE '%1'",
+        touched: &[(1, true)],
+        found: &[1, 2, 3],
+    },
+    Case {
+        name: "a secret takes the key of another one away",
+        sql: "UPDATE OR REPLACE portcullis_secrets SET key_id = 'key_0000000000000000000002' \
+              WHERE key_id LIKE '%1'",
+        touched: &[(1, true), (2, true)],
+        found: &[1, 3],
+    },
+    Case {
+        name: "the secret of a key is replaced by another one",
+        sql: "INSERT OR REPLACE INTO portcullis_secrets (digest, key_id) \
+              SELECT CAST('12345678901234567890123456789012' AS BLOB), id \
+              FROM portcullis_keys WHERE id LIKE '%1'",
+        touched: &[(1, true), (0x3132, false)],
+        found: &[2, 3],
+    },
+    Case {
+        name: "a secret becomes the previous one",
+        sql: "UPDATE portcullis_secrets SET slot = 'previous', hint = 'hint', expires_at = 7 \
               WHERE key_id LIKE '%1'",
         touched: &[(1, true)],
+        found: &[1, 2, 3],
+    },
+    Case {
+        name: "metadata is changed",
+        sql: "UPDATE portcullis_keys SET metadata = '{ \"team\": 1 }' WHERE id LIKE '%2'",
+        touched: &[(2, true)],
+        found: &[1, 2, 3],
+    },
+    Case {
+        name: "a last use of keys is written down",
+        sql: "UPDATE portcullis_keys SET last_used_at = 7",
+        touched: &[],
+        found: &[1, 2, 3],
+    },
+    Case {
+        name: "a last use of secrets is written down",
+        sql: "UPDATE portcullis_secrets SET last_used_at = 7",
+        touched: &[],
+        found: &[1, 2, 3],
+    },
+    Case {
+        name: "a last use is written down with something else",
+        sql: "UPDATE portcullis_keys SET last_used_at = 7, enabled = 0 WHERE id LIKE '%1'; \
+              UPDATE portcullis_secrets SET last_used_at = 7, expires_at = 7 WHERE key_id LIKE '%2'",
+        touched: &[(1, true), (2, true)],
+        found: &[1, 2, 3],
+    },
+    Case {
+        name: "a request is remembered and forgotten",
+        sql: "INSERT INTO portcullis_replays VALUES \
+              (randomblob(32), randomblob(32), 'key_0000000000000000000001', 7); \
+              DELETE FROM portcullis_replays",
+        touched: &[],
         found: &[1, 2, 3],
     },
     Case {
@@ -269,8 +328,9 @@ async fn a_key_may_have_two_secrets() {
     add(&store, 1).await;
     let mut hand = place.hand().await;
     hand.types(
-        "INSERT INTO portcullis_secrets \
-         SELECT CAST('12345678901234567890123456789012' AS BLOB), id, 7000000 FROM portcullis_keys",
+        "INSERT INTO portcullis_secrets (digest, key_id, slot, hint, expires_at, last_used_at) \
+         SELECT CAST('12345678901234567890123456789012' AS BLOB), id, 'previous', 'old', \
+             7000000, 6000000 FROM portcullis_keys",
     )
     .await
     .unwrap();
@@ -285,10 +345,141 @@ async fn a_key_may_have_two_secrets() {
     let second = portcullis::key::KeyDigest::from_bytes(*b"12345678901234567890123456789012");
     let found = store.look_up(&second).await.unwrap().found.unwrap();
     assert_eq!(found.record.id, id(1));
-    assert_eq!(
-        found.secret_expires_at,
-        Timestamp::from_unix_micros(7_000_000)
-    );
+    let previous = Previous {
+        hint: KeyHint::from_stored("old").unwrap(),
+        expires_at: Timestamp::from_unix_micros(7_000_000).unwrap(),
+        last_used_at: Timestamp::from_unix_micros(6_000_000),
+    };
+    assert_eq!(found.secret_expires_at, Some(previous.expires_at));
+    assert_eq!(found.secret_last_used_at, previous.last_used_at);
+    assert_eq!(found.record.previous, Some(previous));
+}
+
+#[tokio::test]
+async fn a_key_has_one_secret_of_each_kind_at_most() {
+    let place = Place::new();
+    let store = place.store().await;
+    add(&store, 1).await;
+    rotate(&store, 2, Timestamp::MAX).await.unwrap();
+    let mut hand = place.hand().await;
+    for sql in [
+        "INSERT INTO portcullis_secrets (digest, key_id) SELECT randomblob(32), id \
+         FROM portcullis_keys",
+        "INSERT INTO portcullis_secrets (digest, key_id, slot, hint, expires_at) \
+         SELECT randomblob(32), id, 'previous', 'old', 7 FROM portcullis_keys",
+        "UPDATE portcullis_secrets SET slot = 'current'",
+        "UPDATE portcullis_secrets SET slot = 'next' WHERE slot = 'current'",
+        "UPDATE portcullis_secrets SET expires_at = NULL WHERE slot = 'previous'",
+        "UPDATE portcullis_secrets SET hint = NULL WHERE slot = 'previous'",
+    ] {
+        let error = hand.types(sql).await.unwrap_err().to_string();
+        assert!(error.contains("constraint failed"), "{sql}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_was_ended_by_hand_gets_no_grace() {
+    let place = Place::new();
+    let store = place.store().await;
+    add(&store, 1).await;
+    let sql = "UPDATE portcullis_secrets SET expires_at = 5";
+    place.hand().await.types(sql).await.unwrap();
+    let rotated = rotate(&store, 2, Timestamp::MAX).await.unwrap();
+    let Outcome::Committed { record, .. } = rotated.outcome else {
+        panic!("it was not committed");
+    };
+    let end = Timestamp::from_unix_micros(5);
+    assert_eq!(record.previous.map(|previous| previous.expires_at), end);
+    let found = store.look_up(&digest(1)).await.unwrap().found.unwrap();
+    assert_eq!(found.secret_expires_at, end);
+}
+
+#[tokio::test]
+async fn a_key_whose_secret_was_deleted_by_hand_can_get_another() {
+    let place = Place::new();
+    let store = place.store().await;
+    add(&store, 1).await;
+    let sql = "DELETE FROM portcullis_secrets";
+    place.hand().await.types(sql).await.unwrap();
+    let rotated = rotate(&store, 2, Timestamp::MAX).await.unwrap();
+    let Outcome::Committed { record, .. } = rotated.outcome else {
+        panic!("it was not committed");
+    };
+    assert_eq!(record.previous, None, "there was none to be in its grace");
+    assert!(store.look_up(&digest(2)).await.unwrap().found.is_some());
+}
+
+#[tokio::test]
+async fn deleting_a_key_forgets_the_request_that_made_it() {
+    let requests = [1, 2].map(|number| Subjects {
+        replay: Some(ReplayKey([number; 32])),
+        ..Subjects::default()
+    });
+    for foreign_keys in ["OFF", "ON"] {
+        let place = Place::new();
+        let store = place.store().await;
+        for (number, request) in (1..).zip(&requests) {
+            make(&store, request, number, Timestamp::MAX).await;
+        }
+        let sql = format!(
+            "PRAGMA foreign_keys = {foreign_keys}; DELETE FROM portcullis_keys WHERE id LIKE '%1'"
+        );
+        place.hand().await.types(&sql).await.unwrap();
+        let (gone, there) = (
+            remembered(&store, &requests[0]).await,
+            remembered(&store, &requests[1]).await,
+        );
+        assert_eq!(gone, (None, None));
+        assert_eq!(there, (Some(id(2)), Some(id(2))));
+        // It may make another key.
+        make(&store, &requests[0], 3, Timestamp::MAX).await;
+        let again = remembered(&store, &requests[0]).await;
+        assert_eq!(again, (Some(id(3)), Some(id(3))));
+    }
+}
+
+#[tokio::test]
+async fn requests_past_their_end_are_deleted_when_the_next_key_is_made() {
+    let place = Place::new();
+    let store = place.store().await;
+    let request = |number| Subjects {
+        replay: Some(ReplayKey([number; 32])),
+        ..Subjects::default()
+    };
+    make(&store, &request(1), 1, Timestamp::UNIX_EPOCH).await;
+    make(&store, &request(2), 2, Timestamp::MAX).await;
+    make(&store, &request(3), 3, Timestamp::UNIX_EPOCH).await;
+    let count = "SELECT count(*) FROM portcullis_replays";
+    let mut hand = place.hand().await;
+    assert_eq!(hand.reads(count).await, 2, "its own is past its end, too");
+    add(&store, 4).await;
+    assert_eq!(hand.reads(count).await, 1);
+}
+
+async fn make(store: &SqliteStore, request: &Subjects, number: u8, until: Timestamp) {
+    let decide: Decide = Box::new(move |_| Decision::Insert {
+        record: record(number),
+        digest: digest(number),
+        replay: Some(Replay {
+            request: [0; 32],
+            made: id(number),
+            expires_at: until,
+        }),
+    });
+    store.transact(request.clone(), decide).await.unwrap();
+}
+
+/// Which key a request is remembered to have made, and which is its target.
+async fn remembered(store: &SqliteStore, request: &Subjects) -> (Option<KeyId>, Option<KeyId>) {
+    let (tell, told) = std::sync::mpsc::channel();
+    let decide: Decide = Box::new(move |rows| {
+        let made = rows.replay.as_ref().map(|replay| replay.made.clone());
+        let target = rows.target.as_ref().map(|target| target.id.clone());
+        tell.send((made, target)).unwrap();
+        Decision::Refuse(Refusal::NotFound)
+    });
+    store.transact(request.clone(), decide).await.unwrap();
+    told.try_iter().last().unwrap()
 }
 
 #[tokio::test]
@@ -333,7 +524,15 @@ async fn what_cannot_be_a_key_is_refused_by_the_tables() {
         "UPDATE portcullis_keys SET revoked_at = unixepoch() * 1000000000",
         "UPDATE portcullis_keys SET revoked_reason = 'lost'",
         "UPDATE portcullis_secrets SET digest = x'00'",
-        "UPDATE portcullis_meta SET digest_algorithm = 'md5'",
+        "UPDATE portcullis_secrets SET last_used_at = datetime('now')",
+        "UPDATE portcullis_keys SET last_used_at = unixepoch() * 1000000000",
+        "UPDATE portcullis_keys SET metadata = NULL",
+        "UPDATE portcullis_keys SET metadata = ''",
+        "UPDATE portcullis_keys SET metadata = '[]'",
+        "UPDATE portcullis_keys SET metadata = '{team: 1}'",
+        "UPDATE portcullis_keys SET metadata = json_object('x', printf('%4096c', 'x'))",
+        "INSERT INTO portcullis_replays VALUES (x'00', randomblob(32), '', 0)",
+        "UPDATE portcullis_meta SET digest_algorithm = ''",
         "INSERT INTO portcullis_meta SELECT 2, store_id, 0, 0, cursor_key, 0, 'sha256' \
          FROM portcullis_meta",
     ] {

@@ -6,10 +6,11 @@ use portcullis::store::{
     Decide, Decision, KeyRecord, KeyStore, ListQuery, Refusal, Revocation, SqliteStore, StoreError,
     StoreErrorKind, Subjects,
 };
+use portcullis::timestamp::Timestamp;
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteConnectOptions;
 
-use super::{Place, add, digest, disable, id, insert, position, record};
+use super::{Place, add, digest, disable, id, insert, position, record, rotate};
 
 /// Everything that an error says of itself, and of what is underneath.
 fn chain(error: &StoreError) -> String {
@@ -37,6 +38,9 @@ async fn a_value_that_cannot_be_is_named_by_its_column_alone() {
         ("expires_at", "9000000000000000000"),
         ("revoked_at", "9000000000000000000"),
         ("revoked_by", "'hunter2', revoked_at = 1"),
+        ("metadata", "'hunter2'"),
+        ("metadata", "'[\"hunter2\"]'"),
+        ("last_used_at", "9000000000000000000"),
     ];
     for (column, value) in cases {
         let place = Place::new();
@@ -67,6 +71,42 @@ async fn a_value_that_cannot_be_is_named_by_its_column_alone() {
         // The other key is as good as ever.
         assert!(store.look_up(&digest(2)).await.unwrap().found.is_some());
         disable(&store, 2).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_previous_secret_that_cannot_be_is_named_by_its_column_alone() {
+    let cases = [
+        ("previous_hint", "hint = 'hunter 2'"),
+        ("previous_hint", "hint = NULL"),
+        ("previous_expires_at", "expires_at = 9000000000000000000"),
+        ("previous_expires_at", "expires_at = NULL"),
+        (
+            "previous_last_used_at",
+            "last_used_at = 9000000000000000000",
+        ),
+    ];
+    for (column, sql) in cases {
+        let place = Place::new();
+        let store = place.store().await;
+        add(&store, 1).await;
+        rotate(&store, 2, Timestamp::MAX).await.unwrap();
+        let sql = format!(
+            "PRAGMA ignore_check_constraints = ON; \
+             UPDATE portcullis_secrets SET {sql} WHERE slot = 'previous'"
+        );
+        place.hand().await.types(&sql).await.unwrap();
+        let errors = [
+            store.look_up(&digest(1)).await.unwrap_err(),
+            store.look_up(&digest(2)).await.unwrap_err(),
+            store.get(&id(1)).await.unwrap_err(),
+            disable(&store, 1).await.unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!(error.kind(), StoreErrorKind::Corrupt, "{error}");
+            assert!(error.to_string().contains(column), "{error}");
+            assert!(!chain(&error).contains("hunter"));
+        }
     }
 }
 

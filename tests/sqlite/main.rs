@@ -4,6 +4,7 @@ mod by_hand;
 mod durability;
 mod failures;
 mod opening;
+mod stop;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -11,8 +12,8 @@ use std::path::PathBuf;
 use portcullis::key::{KeyDigest, KeyHint, KeyId};
 use portcullis::scope::ScopeSet;
 use portcullis::store::{
-    Decide, Decision, Falsifies, KeyName, KeyRecord, KeyStore, Outcome, Owner, Position,
-    Provenance, SqliteStore, StoreError, Subjects, Transacted, Where,
+    Decide, Decision, Falsifies, KeyName, KeyRecord, KeyStore, Metadata, Outcome, Owner, Position,
+    Previous, Provenance, SqliteStore, StoreError, Subjects, Transacted, Where,
 };
 use portcullis::timestamp::Timestamp;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -90,6 +91,9 @@ fn record(number: u8) -> KeyRecord {
         created_by: Provenance::System,
         expires_at: None,
         revoked: None,
+        metadata: Metadata::default(),
+        last_used_at: None,
+        previous: None,
     }
 }
 
@@ -98,6 +102,7 @@ async fn insert(store: &SqliteStore, record: KeyRecord, number: u8) -> Result<u6
     let decide: Decide = Box::new(move |_| Decision::Insert {
         record: record.clone(),
         digest,
+        replay: None,
     });
     let transacted = store.transact(Subjects::default(), decide).await?;
     Ok(committed(&transacted).0)
@@ -108,17 +113,37 @@ async fn add(store: &SqliteStore, number: u8) -> u64 {
 }
 
 async fn disable(store: &SqliteStore, number: u8) -> Result<Transacted, StoreError> {
-    let subjects = Subjects {
-        caller: None,
-        target: Some(id(number)),
-    };
     let decide: Decide = Box::new(|rows| {
         Decision::Update(KeyRecord {
             enabled: false,
             ..rows.target.clone().unwrap()
         })
     });
-    store.transact(subjects, decide).await
+    store.transact(on(number), decide).await
+}
+
+fn on(number: u8) -> Subjects {
+    Subjects {
+        target: Some(id(number)),
+        ..Subjects::default()
+    }
+}
+
+/// Gives key 1 the digest of this number. The old secret ends at this moment.
+async fn rotate(store: &SqliteStore, to: u8, end: Timestamp) -> Result<Transacted, StoreError> {
+    let decide: Decide = Box::new(move |rows| {
+        let mut record = rows.target.clone().unwrap();
+        record.previous = Some(Previous {
+            hint: record.hint.clone(),
+            expires_at: end,
+            last_used_at: None,
+        });
+        Decision::Rotate {
+            record,
+            digest: digest(to),
+        }
+    });
+    store.transact(on(1), decide).await
 }
 
 type Shards = BTreeSet<(Option<u16>, bool)>;

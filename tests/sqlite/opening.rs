@@ -26,7 +26,13 @@ async fn only_files_are_opened() {
     ];
     for (url, expected) in cases {
         let error = SqliteStore::connect(url).await.unwrap_err();
-        assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{url}");
+        // A folder may come later.
+        let kind = if url.contains("/no/such/") {
+            StoreErrorKind::Unavailable
+        } else {
+            StoreErrorKind::Misconfigured
+        };
+        assert_eq!(error.kind(), kind, "{url}");
         let text = error.to_string();
         assert!(text.contains(expected), "{url}: {text}");
         assert!(!text.contains("hunter2"), "{text}");
@@ -70,6 +76,37 @@ async fn a_store_is_itself_again_after_it_was_closed() {
 }
 
 #[tokio::test]
+async fn the_digest_algorithm_is_agreed_on_by_all_who_open_the_file() {
+    let place = Place::new();
+    let (one, other) = (place.store().await, place.store().await);
+    assert_eq!(one.digest_algorithm("sha256").await.unwrap(), "sha256");
+    // While there is no key, whoever has none may still change their mind.
+    assert_eq!(other.digest_algorithm("blake3").await.unwrap(), "blake3");
+    add(&one, 1).await;
+    let mut hand = place.hand().await;
+    hand.types("BEGIN IMMEDIATE").await.unwrap();
+    for _ in 0..2 {
+        let theirs = one.digest_algorithm("sha256").await.unwrap();
+        assert_eq!(theirs, "blake3", "asking waits for no write");
+    }
+    hand.types("ROLLBACK; DELETE FROM portcullis_keys")
+        .await
+        .unwrap();
+    let reopened = place.store().await;
+    let theirs = reopened.digest_algorithm("sha256").await.unwrap();
+    assert_eq!(theirs, "blake3", "also when all are gone");
+}
+
+#[tokio::test]
+async fn keys_typed_before_any_program_came_have_the_algorithm_of_the_first_that_does() {
+    let place = Place::new();
+    let store = place.store().await;
+    add(&store, 1).await;
+    assert_eq!(store.digest_algorithm("blake3").await.unwrap(), "blake3");
+    assert_eq!(store.digest_algorithm("sha256").await.unwrap(), "blake3");
+}
+
+#[tokio::test]
 async fn a_copy_that_went_on_by_itself_is_told_apart() {
     let (place, copy) = (Place::new(), Place::new());
     let store = place.store().await;
@@ -94,6 +131,7 @@ async fn without_migrations_the_missing_version_is_named() {
     let place = Place::new();
     let manual = || SqliteStore::options(&format!("{}?mode=rwc", place.url())).migrate(false);
     let error = manual().connect().await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Misconfigured);
     assert!(
         error.to_string().contains("version 1 is missing"),
         "{error}"
@@ -122,7 +160,9 @@ async fn tables_of_a_newer_release_are_left_alone() {
         .unwrap();
     for migrate in [true, false] {
         let options = SqliteStore::options(&place.url()).migrate(migrate);
-        let error = options.connect().await.unwrap_err().to_string();
+        let error = options.connect().await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Misconfigured);
+        let error = error.to_string();
         assert!(error.contains("version 99"), "{error}");
         assert!(error.contains("up to version 1"), "{error}");
     }

@@ -116,3 +116,52 @@ async fn junk_that_hangs_in_the_store_does_not_stop_keys_that_were_good_before()
     replica.faults.look_ups.release();
     assert!(answers(junk).await.iter().all(|a| *a == UNKNOWN));
 }
+
+#[tokio::test(start_paused = true)]
+async fn junk_that_waits_leaves_places_for_keys_that_were_good_before() {
+    let replica = Replica::with(MemoryStore::new(), |b| b.lookups(4, 20)).await;
+    let created = replica.create().await;
+    let secret = created.secret.expose();
+    assert_eq!(replica.ask(secret).await, allowed());
+    replica.rename(&created.key.id, "renamed").await;
+    replica.faults.look_ups.freeze_next(2);
+    let _junk: Vec<_> = (0..40).map(|_| replica.asking(&replica.junk())).collect();
+    soon(replica.faults.look_ups.frozen(2)).await;
+    assert_eq!(replica.ask(secret).await, Ok("renamed".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_was_good_before_is_known_beyond_a_break_of_the_history() {
+    let replica = Replica::with(MemoryStore::new(), |b| b.unknown_lookups(1, 1)).await;
+    let created = replica.create().await;
+    let other = replica.create().await;
+    let secret = created.secret.expose();
+    assert_eq!(replica.ask(secret).await, allowed());
+    assert_eq!(replica.ask(&replica.junk()).await, UNKNOWN);
+    replica.faults.writes.lose_answers();
+    assert!(replica.keyring.revoke(&other.key.id, None).await.is_err());
+    replica.faults.heal();
+    replica.sync().await;
+    assert_eq!(replica.ask(&replica.junk()).await, SHED);
+    assert_eq!(replica.ask(secret).await, allowed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_up_that_was_cut_off_by_the_queue_is_no_failure_of_the_store() {
+    let replica = Replica::with(MemoryStore::new(), |b| b.lookups(2, 20)).await;
+    let created = replica.create().await;
+    let secret = created.secret.expose();
+    assert_eq!(replica.ask(secret).await, allowed());
+    replica.rename(&created.key.id, "renamed").await;
+    // Each look-up is answered well within the deadline; the second has to wait for the first.
+    replica.faults.look_ups.delay(Duration::from_millis(300));
+    let one = replica.asking(&replica.junk());
+    tokio::task::yield_now().await;
+    let two = replica.asking(&replica.junk());
+    assert_eq!(one.await.unwrap(), UNKNOWN);
+    assert_eq!(two.await.unwrap(), unavailable(Unavailable::Overloaded));
+    assert!(replica.keyring.health().lookups_answered);
+    let (answer, took) = timed(replica.ask(secret)).await;
+    assert_eq!(answer, Ok("renamed".to_owned()));
+    assert_eq!(took, Duration::from_millis(300));
+}

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::sample::{add, digest, id, inserting, position, record, rename};
+use super::sample::{add, digest, id, inserting, moment, position, record, rename};
 use super::stage::Stage;
-use crate::store::{Decide, ListQuery, Subjects};
+use crate::store::{Decide, ListQuery, Subjects, Use};
 
 /// More than any future of a store is polled.
 const MOST_POLLS: u32 = 24;
@@ -40,7 +40,7 @@ async fn must_take_a_write(stage: &Stage, number: u32) {
     }
 }
 
-/// A keyring gives up when its deadline is over.
+/// A keyring gives up when its deadline is over, also on writing down uses.
 pub async fn a_read_that_is_cut_short_leaves_nothing_open(stage: &Stage) {
     add(stage.store(), 0).await;
     let since = position(stage.store()).await;
@@ -54,6 +54,12 @@ pub async fn a_read_that_is_cut_short_leaves_nothing_open(stage: &Stage) {
         drop(cut_short(stage.store().get(&id(0)), polls).await);
         drop(cut_short(stage.store().list(&query), polls).await);
         drop(cut_short(stage.store().cursor_key(), polls).await);
+        drop(cut_short(stage.store().digest_algorithm("sha256"), polls).await);
+        let used = Use {
+            digest: digest(0),
+            at: moment(polls),
+        };
+        drop(cut_short(stage.store().touch(&[used]), polls).await);
         must_take_a_write(stage, polls).await;
         // A snapshot that is held on to would show what was there before that write.
         let read = stage.store().get(&id(0)).await.unwrap().value.unwrap();

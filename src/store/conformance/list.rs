@@ -1,9 +1,12 @@
 //! Listing keys.
 
-use super::sample::{add_as, digest, id, moment, record};
+use std::time::Duration;
+
+use super::sample::{add_as, digest, id, moment, record, revoked};
 use super::stage::Stage;
+use crate::clock::Clock as _;
 use crate::key::KeyId;
-use crate::store::{KeyRecord, KeyStore, ListQuery, Owner};
+use crate::store::{KeyRecord, KeyStore, ListQuery, Owner, Status};
 use crate::timestamp::Timestamp;
 
 /// The numbers of the samples, newest first. 3, 4 and 5 were made in the same microsecond.
@@ -110,5 +113,161 @@ pub async fn a_list_has_at_most_its_limit(stage: &Stage) {
         let expected = &ORDER[..ORDER.len().min(limit as usize)];
         let query = query(None, None, limit);
         assert_eq!(ids(stage.store(), &query).await, numbered(expected));
+    }
+}
+
+/// Those of the numbers that a list of all shows with this filter, in the order of their making.
+async fn filtered(store: &dyn KeyStore, filter: ListQuery) -> Vec<u32> {
+    let query = ListQuery {
+        limit: 100,
+        ..filter
+    };
+    let ids = ids(store, &query).await;
+    (1..100)
+        .filter(|&number| ids.contains(&id(number)))
+        .collect()
+}
+
+/// Adds keys of each status: number 1 to 8 have an end in the past or none, are enabled or not,
+/// and are revoked or not.
+async fn add_of_each_status(stage: &Stage) {
+    for number in 1..=8 {
+        let bits = number - 1;
+        let mut key = record(number);
+        key.expires_at = Some(if bits & 1 == 0 {
+            Timestamp::MAX
+        } else {
+            moment(0)
+        });
+        key.enabled = bits & 2 == 0;
+        if bits & 4 != 0 {
+            key = revoked(key);
+        }
+        add_as(stage.store(), key, digest(number)).await;
+    }
+}
+
+/// The first that holds, as [`KeyRecord::status`] has it, by the clock of the store.
+pub async fn keys_are_listed_by_status(stage: &Stage) {
+    add_of_each_status(stage).await;
+    let cases: [(Status, &[u32]); 4] = [
+        (Status::Active, &[1]),
+        (Status::Expired, &[2, 4]),
+        (Status::Disabled, &[3]),
+        (Status::Revoked, &[5, 6, 7, 8]),
+    ];
+    for (status, numbers) in cases {
+        let filter = ListQuery {
+            status: Some(status),
+            ..ListQuery::default()
+        };
+        assert_eq!(filtered(stage.other(), filter).await, numbers, "{status:?}");
+    }
+    let Some(clock) = stage.clock() else { return };
+    let end = clock.wall().checked_add(Duration::from_mins(1)).unwrap();
+    let key = KeyRecord {
+        expires_at: Some(end),
+        ..record(9)
+    };
+    add_as(stage.store(), key, digest(9)).await;
+    let active = ListQuery {
+        status: Some(Status::Active),
+        ..ListQuery::default()
+    };
+    clock.advance(Duration::from_micros(59_999_999));
+    assert_eq!(filtered(stage.store(), active.clone()).await, [1, 9]);
+    clock.advance(Duration::from_micros(1));
+    assert_eq!(filtered(stage.store(), active).await, [1]);
+}
+
+/// Compared exactly.
+pub async fn keys_are_listed_by_environment(stage: &Stage) {
+    for (number, environment) in [(1, "live"), (2, "test"), (3, "live"), (4, "live2")] {
+        let key = KeyRecord {
+            environment: environment.parse().unwrap(),
+            ..record(number)
+        };
+        add_as(stage.store(), key, digest(number)).await;
+    }
+    let cases: [(&str, &[u32]); 4] = [
+        ("live", &[1, 3]),
+        ("test", &[2]),
+        ("live2", &[4]),
+        ("li", &[]),
+    ];
+    for (environment, numbers) in cases {
+        let filter = ListQuery {
+            environment: Some(environment.parse().unwrap()),
+            ..ListQuery::default()
+        };
+        assert_eq!(
+            filtered(stage.other(), filter).await,
+            numbers,
+            "{environment}"
+        );
+    }
+}
+
+/// What ends at that very moment does not end before it, and what never ends does not, either.
+pub async fn keys_are_listed_by_their_end(stage: &Stage) {
+    let ends = [None, Some(moment(5)), Some(moment(6)), Some(Timestamp::MAX)];
+    for (number, expires_at) in (1..).zip(ends) {
+        let key = KeyRecord {
+            expires_at,
+            ..record(number)
+        };
+        add_as(stage.store(), key, digest(number)).await;
+    }
+    let cases: [(Timestamp, &[u32]); 5] = [
+        (Timestamp::MIN, &[]),
+        (moment(5), &[]),
+        (moment(6), &[2]),
+        (moment(7), &[2, 3]),
+        (Timestamp::MAX, &[2, 3]),
+    ];
+    for (moment, numbers) in cases {
+        let filter = ListQuery {
+            expires_before: Some(moment),
+            ..ListQuery::default()
+        };
+        assert_eq!(filtered(stage.other(), filter).await, numbers, "{moment}");
+    }
+}
+
+/// A page is full of what was asked for, and the next one goes on after it.
+pub async fn filters_add_up_and_go_with_pages(stage: &Stage) {
+    // A key is in the list if none of the bits of its number is set.
+    let wanted = |number: u32| number.is_multiple_of(16);
+    for number in 0..96 {
+        let bit = |at: u32| number & (1 << at) != 0;
+        let key = KeyRecord {
+            owner: Owner::parse(if bit(0) { "b" } else { "a" }).unwrap(),
+            environment: if bit(1) { "test" } else { "live" }.parse().unwrap(),
+            expires_at: Some(if bit(2) { Timestamp::MAX } else { moment(5) }),
+            revoked: bit(3).then(|| revoked(record(1)).revoked.unwrap()),
+            created_at: moment(number / 32),
+            ..record(number)
+        };
+        add_as(stage.store(), key, digest(number)).await;
+    }
+    let all: Vec<u32> = (0..96).rev().filter(|&number| wanted(number)).collect();
+    for size in [1, 2, 4, 100] {
+        let (mut pages, mut after) = (Vec::new(), None);
+        loop {
+            let query = ListQuery {
+                owner: Some(Owner::parse("a").unwrap()),
+                after,
+                limit: size,
+                status: Some(Status::Expired),
+                environment: Some("live".parse().unwrap()),
+                expires_before: Some(moment(6)),
+            };
+            let page = stage.other().list(&query).await.unwrap().value;
+            let Some(last) = page.last() else { break };
+            after = Some((last.created_at, last.id.clone()));
+            assert!(page.len() == size as usize || pages.len() + page.len() == all.len());
+            pages.extend(page.into_iter().map(|record| record.id));
+        }
+        assert_eq!(pages, numbered(&all), "in pages of {size}");
     }
 }

@@ -49,7 +49,7 @@ pub async fn a_key_is_found_with_all_its_fields(stage: &Stage) {
                 reason: Some("lost: \u{0} \n 'é'".into()),
             }),
             metadata: Metadata::parse(r#"{"é":["\u0000",1.5e300,null,{}]}"#).unwrap(),
-            last_used_at: None,
+            last_used_at: Some(moment(6)),
             previous: None,
         },
         KeyRecord {
@@ -171,4 +171,24 @@ pub async fn the_cursor_key_is_one_for_all(stage: &Stage) {
     add_as(stage.store(), renamed, digest(1)).await;
     assert_eq!(stage.store().cursor_key().await.unwrap(), key);
     assert_eq!(stage.other().cursor_key().await.unwrap(), key);
+}
+
+/// Until then it is that of whoever asked last.
+pub async fn the_digest_algorithm_is_that_of_the_first_key(stage: &Stage) {
+    for (store, name) in [
+        (stage.store(), "sha256"),
+        (stage.other(), "hmac-sha256:9c1185a5"),
+        (stage.store(), "blake3"),
+        (stage.store(), "blake3"),
+    ] {
+        assert_eq!(store.digest_algorithm(name).await.unwrap(), name);
+    }
+    let added = add(stage.store(), 1).await;
+    for name in ["sha256", "blake3", ""] {
+        for store in [stage.store(), stage.other()] {
+            assert_eq!(store.digest_algorithm(name).await.unwrap(), "blake3");
+        }
+    }
+    let now = position(stage.store()).await;
+    assert_eq!(now.revision, added.revision, "a name is no change of a key");
 }

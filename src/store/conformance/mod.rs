@@ -52,9 +52,13 @@ mod cancel;
 mod list;
 mod look_up;
 mod nudge;
+mod replay;
+mod revoke_all;
+mod rotate;
 mod sample;
 mod stage;
 mod sync;
+mod touch;
 mod write;
 
 pub use stage::{Backend, Stage};
@@ -116,12 +120,17 @@ suite! { $
         a_look_up_is_one_snapshot,
         the_answers_carry_the_clock_of_the_store,
         the_cursor_key_is_one_for_all,
+        the_digest_algorithm_is_that_of_the_first_key,
     }
     list {
         keys_are_listed_newest_first,
         keys_are_listed_by_owner,
         a_list_goes_on_after_any_key,
         a_list_has_at_most_its_limit,
+        keys_are_listed_by_status,
+        keys_are_listed_by_environment,
+        keys_are_listed_by_their_end,
+        filters_add_up_and_go_with_pages,
     }
     write {
         every_write_takes_a_higher_revision,
@@ -136,6 +145,41 @@ suite! { $
         a_change_needs_its_target,
         a_revoked_key_stays_revoked,
         writers_come_one_after_the_other,
+    }
+    rotate {
+        a_replaced_secret_opens_nothing_more,
+        a_secret_in_its_grace_goes_on_opening_the_key,
+        another_rotation_ends_the_grace_of_the_last,
+        a_rotation_keeps_the_last_uses,
+        a_rotation_touches_all_secrets_it_is_about,
+        a_rotation_changes_nothing_else,
+        an_update_leaves_secrets_and_origin_alone,
+        a_change_touches_both_secrets,
+        a_grace_can_be_ended,
+        a_rotation_to_a_taken_digest_is_a_conflict,
+        a_rotation_needs_its_target,
+        rotations_come_one_after_the_other,
+    }
+    revoke_all {
+        all_keys_are_revoked,
+        the_keys_of_an_owner_are_revoked,
+        all_that_came_from_a_key_is_revoked,
+        what_is_revoked_stays_as_it_was_revoked,
+        very_many_keys_are_revoked_at_once,
+    }
+    replay {
+        a_request_is_remembered_with_the_key_it_made,
+        a_request_is_forgotten_at_its_end,
+        a_remembered_request_is_no_other_one,
+        a_request_that_failed_is_not_remembered,
+    }
+    touch {
+        a_use_is_written_to_the_secret_and_its_key,
+        a_use_makes_no_revision,
+        a_use_never_moves_back,
+        a_use_of_what_is_dead_is_skipped,
+        uses_come_in_batches,
+        a_change_keeps_the_last_use,
     }
     sync {
         a_first_sync_says_where_the_store_is,

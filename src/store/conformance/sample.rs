@@ -1,10 +1,12 @@
 //! Keys to play with, and the writes that most cases make.
 
+use std::sync::mpsc;
+
 use crate::key::{KeyDigest, KeyHint, KeyId};
 use crate::scope::ScopeSet;
 use crate::store::{
     Decide, Decision, KeyName, KeyRecord, KeyStore, Metadata, Outcome, Owner, Position, Provenance,
-    Rows, StoreError, StoreId, Subjects, Touched, Transacted,
+    Refusal, Revocation, Rows, StoreError, StoreId, Subjects, Touched, Transacted,
 };
 use crate::timestamp::Timestamp;
 
@@ -56,12 +58,34 @@ pub(super) fn named(mut record: KeyRecord, name: &str) -> KeyRecord {
     record
 }
 
+pub(super) fn revoked(record: KeyRecord) -> KeyRecord {
+    KeyRecord {
+        revoked: Some(Revocation {
+            at: moment(9),
+            by: Provenance::System,
+            reason: None,
+        }),
+        ..record
+    }
+}
+
 pub(super) fn inserting(record: KeyRecord, digest: KeyDigest) -> Decide {
     Box::new(move |_| Decision::Insert {
         record: record.clone(),
         digest,
         replay: None,
     })
+}
+
+pub(super) fn keep() -> Decide {
+    Box::new(|_| Decision::Keep)
+}
+
+pub(super) fn on(target: KeyId) -> Subjects {
+    Subjects {
+        target: Some(target),
+        ..Subjects::default()
+    }
 }
 
 /// Adds the sample of this number.
@@ -80,19 +104,26 @@ pub(super) async fn add_as(
     committed(answer.unwrap())
 }
 
+/// Lets `decide` see the rows and writes nothing.
+pub(super) async fn rows(store: &dyn KeyStore, subjects: Subjects) -> Rows {
+    let (tell, told) = mpsc::channel();
+    let decide: Decide = Box::new(move |rows| {
+        tell.send(rows.clone()).unwrap();
+        Decision::Refuse(Refusal::NotFound)
+    });
+    store.transact(subjects, decide).await.unwrap();
+    // Started over, a store asks again: the last time counts.
+    told.try_iter().last().unwrap()
+}
+
 /// Changes a key to what `change` makes of it.
 pub(super) async fn change(
     store: &dyn KeyStore,
     id: KeyId,
     change: impl Fn(KeyRecord) -> KeyRecord + Send + 'static,
 ) -> Result<Transacted, StoreError> {
-    let subjects = Subjects {
-        caller: None,
-        target: Some(id),
-        replay: None,
-    };
     let decide = move |rows: &Rows| Decision::Update(change(rows.target.clone().unwrap()));
-    store.transact(subjects, Box::new(decide)).await
+    store.transact(on(id), Box::new(decide)).await
 }
 
 pub(super) async fn rename(store: &dyn KeyStore, id: KeyId, name: &str) -> Committed {

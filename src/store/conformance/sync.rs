@@ -3,7 +3,7 @@
 use super::sample::{Committed, add, change, committed, digest, id, moment, position, rename};
 use super::stage::Stage;
 use crate::store::{
-    Change, KeyRecord, KeyStore, Position, Provenance, Revocation, SyncReport, Touched,
+    Change, KeyRecord, KeyStore, Metadata, Position, Provenance, Revocation, SyncReport, Touched,
 };
 
 async fn sync(store: &dyn KeyStore, since: Position) -> SyncReport {
@@ -83,7 +83,11 @@ pub async fn a_changed_key_falsifies_everything(stage: &Stage) {
         expires_at: Some(moment(1)),
         ..record
     };
-    let changes: [fn(KeyRecord) -> KeyRecord; 3] = [disable, expire, revoke];
+    let describe = |record| KeyRecord {
+        metadata: Metadata::parse(r#"{"team":"billing"}"#).unwrap(),
+        ..record
+    };
+    let changes: [fn(KeyRecord) -> KeyRecord; 4] = [disable, expire, describe, revoke];
     for step in changes {
         let before = position(stage.store()).await;
         let written = committed(change(stage.store(), id(1), step).await.unwrap());

@@ -1,52 +1,21 @@
 //! Changing keys.
 
 use std::collections::BTreeSet;
-use std::sync::mpsc;
 
 use tokio::task::JoinSet;
 
 use super::sample::{
-    add, add_as, change, committed, digest, id, inserting, moment, named, position, record, rename,
+    add, add_as, change, committed, digest, id, inserting, keep, moment, named, on, position,
+    record, rename, revoked, rows,
 };
 use super::stage::Stage;
 use crate::clock::Clock as _;
-use crate::key::{KeyDigest, KeyId};
+use crate::key::KeyDigest;
 use crate::scope::ScopeSet;
 use crate::store::{
-    Decide, Decision, KeyRecord, KeyStore, Outcome, Owner, Provenance, Refusal, Revocation, Rows,
-    StoreErrorKind, Subjects, Touched,
+    Decide, Decision, KeyRecord, Metadata, Outcome, Owner, Refusal, Revocation, StoreErrorKind,
+    Subjects, Touched,
 };
-
-fn revoked(record: KeyRecord) -> KeyRecord {
-    KeyRecord {
-        revoked: Some(Revocation {
-            at: moment(9),
-            by: Provenance::System,
-            reason: None,
-        }),
-        ..record
-    }
-}
-
-fn on(target: KeyId) -> Subjects {
-    Subjects {
-        caller: None,
-        target: Some(target),
-        replay: None,
-    }
-}
-
-/// Lets `decide` see the rows and writes nothing.
-async fn rows(store: &dyn KeyStore, subjects: Subjects) -> Rows {
-    let (tell, told) = mpsc::channel();
-    let decide: Decide = Box::new(move |rows| {
-        tell.send(rows.clone()).unwrap();
-        Decision::Refuse(Refusal::NotFound)
-    });
-    store.transact(subjects, decide).await.unwrap();
-    // Started over, a store asks again: the last time counts.
-    told.try_iter().last().unwrap()
-}
 
 /// Revisions grow by the order of commits, whichever handle they come from.
 pub async fn every_write_takes_a_higher_revision(stage: &Stage) {
@@ -78,6 +47,7 @@ pub async fn a_write_is_seen_by_other_handles(stage: &Stage) {
         expires_at: Some(moment(5)),
         owner: Owner::parse("another").unwrap(),
         scopes: ScopeSet::from_stored("a b").unwrap(),
+        metadata: Metadata::parse(r#"{"a":[1]}"#).unwrap(),
         ..revoked(named(record(1), "another"))
     };
     let written = changed.clone();
@@ -98,11 +68,7 @@ pub async fn a_write_is_seen_by_other_handles(stage: &Stage) {
 pub async fn keeping_writes_nothing(stage: &Stage) {
     add(stage.store(), 1).await;
     let before = position(stage.store()).await;
-    let answer = stage
-        .store()
-        .transact(on(id(1)), Box::new(|_| Decision::Keep))
-        .await
-        .unwrap();
+    let answer = stage.store().transact(on(id(1)), keep()).await.unwrap();
     assert_eq!(answer.store, before.store);
     assert_eq!(answer.revision, before.revision);
     match answer.outcome {
@@ -117,10 +83,7 @@ pub async fn keeping_writes_nothing(stage: &Stage) {
     }
     assert_eq!(position(stage.store()).await, before);
 
-    let nothing_to_keep = stage
-        .store()
-        .transact(on(id(2)), Box::new(|_| Decision::Keep))
-        .await;
+    let nothing_to_keep = stage.store().transact(on(id(2)), keep()).await;
     assert!(nothing_to_keep.is_err());
     assert_eq!(position(stage.store()).await, before);
 }

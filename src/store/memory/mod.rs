@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use self::state::{State, position};
+use self::state::{State, must_be_the_target, position};
 use super::contract::{
     Change, Decide, Decision, KeyStore, ListQuery, LookUp, Nudges, Outcome, Position, Read,
-    StoreId, Subjects, SyncReport, Touched, Transacted, Use,
+    StoreId, Subjects, SyncReport, Transacted, Use,
 };
 use super::error::StoreError;
 use super::record::KeyRecord;
@@ -191,21 +191,21 @@ impl KeyStore for MemoryStore {
                 outcome
             }
             Decision::Update(record) => {
-                let digest = state.target(&rows, &record.id)?.digest;
-                state.put(record, vec![Touched::changed(&digest)], nonce)?
+                must_be_the_target(&rows, &record.id)?;
+                state.update(record, nonce)?
             }
             Decision::Rotate { record, digest } => {
-                state.target(&rows, &record.id)?;
+                must_be_the_target(&rows, &record.id)?;
                 state.rotate(record, digest, nonce)?
             }
             Decision::EndPrevious(record) => {
-                state.target(&rows, &record.id)?;
-                state.end_previous(record, nonce)?
+                must_be_the_target(&rows, &record.id)?;
+                state.end_previous(&record.id, nonce)?
             }
             Decision::RevokeAll { whose, revocation } => {
                 state.revoke_all(&whose, &revocation, nonce)
             }
-            Decision::Keep => state.keep(rows.target)?,
+            Decision::Keep => state.keep(rows.target.as_ref())?,
             Decision::Refuse(refusal) => Outcome::Refused(refusal),
         };
         let Position {
@@ -227,7 +227,9 @@ impl KeyStore for MemoryStore {
 
     async fn touch(&self, uses: &[Use]) -> Result<(), StoreError> {
         let mut state = self.state();
-        uses.iter().for_each(|used| state.touch(used));
+        for used in uses {
+            state.touch(used);
+        }
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! What a memory store holds, and what each decision does to it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap};
 
 use crate::key::{KeyDigest, KeyId};
 use crate::store::{
@@ -26,9 +26,9 @@ pub(super) struct State {
 }
 
 #[cfg_attr(test, derive(Clone))]
-pub(super) struct Stored {
+struct Stored {
     record: KeyRecord,
-    pub(super) digest: KeyDigest,
+    digest: KeyDigest,
     /// That of `record.previous`.
     previous: Option<KeyDigest>,
 }
@@ -113,15 +113,6 @@ impl State {
         }
     }
 
-    /// The target that a decision was shown, which must be the one that it wants changed.
-    pub(super) fn target(&self, rows: &Rows, id: &KeyId) -> Result<&Stored, StoreError> {
-        rows.target
-            .as_ref()
-            .filter(|target| target.id == *id)
-            .and_then(|target| self.keys.get(&target.id))
-            .ok_or_else(no_target)
-    }
-
     pub(super) fn insert(
         &mut self,
         record: KeyRecord,
@@ -141,9 +132,7 @@ impl State {
                 previous: None,
             },
         );
-        let touched = vec![Touched::added(&digest)];
-        self.commit(touched.clone(), nonce);
-        Ok(Outcome::Committed { touched, record })
+        Ok(self.committed(vec![Touched::added(&digest)], record, nonce))
     }
 
     pub(super) fn remember(&mut self, replay: Option<(ReplayKey, Replay)>, now: Timestamp) {
@@ -153,28 +142,33 @@ impl State {
         }
     }
 
-    /// Writes a row over the one that is there.
-    pub(super) fn put(
-        &mut self,
-        record: KeyRecord,
-        touched: Vec<Touched>,
-        nonce: i64,
-    ) -> Result<Outcome, StoreError> {
+    /// Writes over the target's row what an update may change.
+    pub(super) fn update(&mut self, record: KeyRecord, nonce: i64) -> Result<Outcome, StoreError> {
         let stored = self.keys.get_mut(&record.id).ok_or_else(no_target)?;
+        let before = &stored.record;
         let revoked_at = |key: &KeyRecord| key.revoked.as_ref().map(|revoked| revoked.at);
-        let was = revoked_at(&stored.record);
-        if was.is_some() && was != revoked_at(&record) {
+        if before.revoked.is_some() && revoked_at(before) != revoked_at(&record) {
             let context = "a revoked key stays revoked";
             return Err(StoreError::new(StoreErrorKind::Corrupt, context));
         }
-        stored.record = record.clone();
-        self.commit(touched.clone(), nonce);
-        Ok(Outcome::Committed { touched, record })
+        stored.record = KeyRecord {
+            id: before.id.clone(),
+            created_at: before.created_at,
+            created_by: before.created_by.clone(),
+            environment: before.environment.clone(),
+            hint: before.hint.clone(),
+            last_used_at: before.last_used_at,
+            previous: before.previous.clone(),
+            ..record
+        };
+        let record = stored.record.clone();
+        let touched = stored.touched().collect();
+        Ok(self.committed(touched, record, nonce))
     }
 
     pub(super) fn rotate(
         &mut self,
-        mut record: KeyRecord,
+        record: KeyRecord,
         digest: KeyDigest,
         nonce: i64,
     ) -> Result<Outcome, StoreError> {
@@ -182,14 +176,15 @@ impl State {
             return Err(taken());
         }
         let stored = self.keys.get_mut(&record.id).ok_or_else(no_target)?;
-        let old = std::mem::replace(&mut stored.digest, digest);
-        let before = stored.previous.take();
-        let mut touched = vec![Touched::changed(&old), Touched::added(&digest)];
-        if let Some(before) = before {
+        let mut touched: Vec<_> = stored.touched().collect();
+        touched.push(Touched::added(&digest));
+        if let Some(before) = stored.previous.take() {
             self.secrets.remove(&before);
-            touched.push(Touched::changed(&before));
         }
-        match (&mut record.previous, self.secrets.get_mut(&old)) {
+        let old = std::mem::replace(&mut stored.digest, digest);
+        stored.record.hint = record.hint;
+        stored.record.previous = record.previous;
+        match (&mut stored.record.previous, self.secrets.get_mut(&old)) {
             (Some(previous), Some(secret)) => {
                 secret.expires_at = Some(previous.expires_at);
                 previous.last_used_at = secret.last_used_at;
@@ -198,21 +193,20 @@ impl State {
             _ => drop(self.secrets.remove(&old)),
         }
         self.secrets.insert(digest, Secret::of(&record.id));
-        self.put(record, touched, nonce)
+        let record = stored.record.clone();
+        Ok(self.committed(touched, record, nonce))
     }
 
-    pub(super) fn end_previous(
-        &mut self,
-        record: KeyRecord,
-        nonce: i64,
-    ) -> Result<Outcome, StoreError> {
-        let stored = self.keys.get_mut(&record.id).ok_or_else(no_target)?;
-        let mut touched = Vec::new();
-        if let Some(previous) = stored.previous.take() {
-            self.secrets.remove(&previous);
-            touched.push(Touched::changed(&previous));
-        }
-        self.put(record, touched, nonce)
+    pub(super) fn end_previous(&mut self, id: &KeyId, nonce: i64) -> Result<Outcome, StoreError> {
+        let stored = self.keys.get_mut(id).ok_or_else(no_target)?;
+        let Some(previous) = stored.previous.take() else {
+            let record = stored.record.clone();
+            return self.keep(Some(&record));
+        };
+        self.secrets.remove(&previous);
+        stored.record.previous = None;
+        let record = stored.record.clone();
+        Ok(self.committed(vec![Touched::changed(&previous)], record, nonce))
     }
 
     pub(super) fn revoke_all(
@@ -228,7 +222,7 @@ impl State {
             let Some(stored) = self.keys.get_mut(id) else {
                 continue;
             };
-            touched.extend(stored.digests().map(|digest| Touched::changed(&digest)));
+            touched.extend(stored.touched());
             if stored.record.revoked.is_none() {
                 stored.record.revoked = Some(revocation.clone());
                 revoked += 1;
@@ -252,28 +246,31 @@ impl State {
             Whose::All => ids_where(&|_| true),
             Whose::Owner(owner) => ids_where(&|record| record.owner == *owner),
             Whose::CreatedBy(maker) => {
-                let mut ids = ids_where(&|record| record.created_by == *maker);
-                let mut seen: BTreeSet<KeyId> = ids.iter().cloned().collect();
+                let mut made_by: HashMap<&Provenance, Vec<&KeyId>> = HashMap::new();
+                for stored in self.keys.values() {
+                    let KeyRecord { id, created_by, .. } = &stored.record;
+                    made_by.entry(created_by).or_default().push(id);
+                }
+                // Taken out, so that nobody's are walked twice.
+                let mut ids = made_by.remove(maker).unwrap_or_default();
                 let mut next = 0;
                 // Grows while it is walked: keys made by these, by those, and so on.
-                while let Some(id) = ids.get(next) {
-                    let maker = Provenance::Key(id.clone());
-                    let made = ids_where(&|record| record.created_by == maker);
-                    ids.extend(made.into_iter().filter(|id| seen.insert(id.clone())));
+                while let Some(&id) = ids.get(next) {
+                    let made = made_by.remove(&Provenance::Key(id.clone()));
+                    ids.extend(made.into_iter().flatten());
                     next += 1;
                 }
-                ids
+                ids.into_iter().cloned().collect()
             }
         }
     }
 
-    pub(super) fn keep(&self, target: Option<KeyRecord>) -> Result<Outcome, StoreError> {
-        let record = target.ok_or_else(no_target)?;
-        let stored = self.keys.get(&record.id).ok_or_else(no_target)?;
-        let touched = stored.digests().map(|digest| Touched::changed(&digest));
+    pub(super) fn keep(&self, target: Option<&KeyRecord>) -> Result<Outcome, StoreError> {
+        let stored = target.and_then(|target| self.keys.get(&target.id));
+        let stored = stored.ok_or_else(no_target)?;
         Ok(Outcome::Kept {
-            touched: touched.collect(),
-            record,
+            touched: stored.touched().collect(),
+            record: stored.record.clone(),
         })
     }
 
@@ -297,6 +294,11 @@ impl State {
         }
     }
 
+    fn committed(&mut self, touched: Vec<Touched>, record: KeyRecord, nonce: i64) -> Outcome {
+        self.commit(touched.clone(), nonce);
+        Outcome::Committed { touched, record }
+    }
+
     fn commit(&mut self, touched: Vec<Touched>, nonce: i64) {
         self.position.revision += 1;
         self.position.nonce = nonce;
@@ -309,8 +311,11 @@ impl State {
 }
 
 impl Stored {
-    fn digests(&self) -> impl Iterator<Item = KeyDigest> + use<> {
-        [Some(self.digest), self.previous].into_iter().flatten()
+    /// What a change of this key puts out of date.
+    fn touched(&self) -> impl Iterator<Item = Touched> + use<> {
+        let digests = [Some(self.digest), self.previous];
+        let touched = |digest: KeyDigest| Touched::changed(&digest);
+        digests.into_iter().flatten().map(touched)
     }
 }
 
@@ -327,6 +332,15 @@ impl Secret {
 /// Where a key stands in the order of lists.
 pub(super) fn position(record: &KeyRecord) -> (Timestamp, KeyId) {
     (record.created_at, record.id.clone())
+}
+
+/// A decision changes the row that it was shown and no other.
+pub(super) fn must_be_the_target(rows: &Rows, id: &KeyId) -> Result<(), StoreError> {
+    let target = rows.target.as_ref();
+    if target.is_some_and(|target| target.id == *id) {
+        return Ok(());
+    }
+    Err(no_target())
 }
 
 fn taken() -> StoreError {

@@ -76,6 +76,8 @@ impl SqliteStoreOptions {
         } else {
             schema::must_be_up_to_date(&mut first).await?;
         }
+        // Now it is there. One that is gone later is a failure, not a reason to begin a new one.
+        let options = options.create_if_missing(false);
         let pool = |size, patience| {
             SqlitePoolOptions::new()
                 .max_connections(size)
@@ -90,6 +92,8 @@ impl SqliteStoreOptions {
             file: Arc::from(Path::new(options.get_filename())),
             clock: self.clock,
             reads: pool(READERS, READ_PATIENCE),
+            syncs: pool(1, READ_PATIENCE),
+            lists: pool(1, READ_PATIENCE),
             writes: pool(1, WRITE_PATIENCE),
             options,
         };
@@ -112,7 +116,7 @@ impl fmt::Debug for SqliteStoreOptions {
 }
 
 fn parse(url: &str) -> Result<SqliteConnectOptions, StoreError> {
-    let unfit = |why| StoreError::new(StoreErrorKind::Unavailable, why);
+    let unfit = |why| StoreError::new(StoreErrorKind::Misconfigured, why);
     let Some((scheme, rest)) = url.split_once(':') else {
         return Err(unfit("the URL does not begin with \"sqlite:\"".to_owned()));
     };
@@ -168,7 +172,7 @@ async fn open(options: &SqliteConnectOptions) -> Result<SqliteConnection, StoreE
 }
 
 async fn must_be_a_file_with_a_log(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    let unfit = |why: &str| Err(StoreError::new(StoreErrorKind::Unavailable, why));
+    let unfit = |why: &str| Err(StoreError::new(StoreErrorKind::Misconfigured, why));
     let context = "asking where the database lies";
     let file: Option<String> =
         sqlx::query_scalar("SELECT file FROM pragma_database_list WHERE name = 'main'")

@@ -19,6 +19,7 @@ pub(super) fn failed(context: &'static str) -> impl FnOnce(sqlx::Error) -> Store
             | sqlx::Error::ColumnNotFound(_)
             | sqlx::Error::ColumnIndexOutOfBounds { .. }
             | sqlx::Error::TypeNotFound { .. } => StoreErrorKind::Corrupt,
+            sqlx::Error::Configuration(_) => StoreErrorKind::Misconfigured,
             _ => StoreErrorKind::Unavailable,
         };
         StoreError::new(kind, context).caused_by(error)
@@ -27,15 +28,19 @@ pub(super) fn failed(context: &'static str) -> impl FnOnce(sqlx::Error) -> Store
 
 /// For the rows of a new key.
 pub(super) fn adding(error: sqlx::Error) -> StoreError {
-    let taken = error.as_database_error().is_some_and(|error| {
+    let is_taken = error.as_database_error().is_some_and(|error| {
         error.is_unique_violation() || error.message() == TAKEN_BY_A_REVOKED_KEY
     });
-    if taken {
-        let context = "adding a key whose id or digest is taken";
-        StoreError::new(StoreErrorKind::Conflict, context).caused_by(error)
+    if is_taken {
+        taken().caused_by(error)
     } else {
         failed("adding a key")(error)
     }
+}
+
+pub(super) fn taken() -> StoreError {
+    let context = "adding a key whose id or digest is taken";
+    StoreError::new(StoreErrorKind::Conflict, context)
 }
 
 /// For a COMMIT.

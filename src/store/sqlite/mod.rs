@@ -1,16 +1,21 @@
 //! The embedded store: keys in an SQLite file, shared by all processes that open it.
 //!
 //! How it is opened is in `connect`, the tables and the triggers that number every change in
-//! `schema`, what is read in `read` and `row`, what is written in `transact`, and how
-//! changes of other processes are noticed in `nudges`.
+//! `schema`, what is read in `read` and `row`, what is written in `transact`, `change`,
+//! `revoke_all` and `touch`, and how changes of other processes are noticed in `nudges`.
 
+mod change;
 mod connect;
 mod failure;
+mod meta;
 mod nudges;
 mod read;
+mod revoke_all;
 mod row;
 mod schema;
+mod touch;
 mod transact;
+mod writing;
 
 use std::fmt;
 use std::path::Path;
@@ -24,6 +29,7 @@ pub use connect::SqliteStoreOptions;
 
 use super::contract::{
     Decide, KeyStore, ListQuery, LookUp, Nudges, Position, Read, Subjects, SyncReport, Transacted,
+    Use,
 };
 use super::error::StoreError;
 use super::record::KeyRecord;
@@ -56,7 +62,13 @@ use crate::timestamp::Timestamp;
 pub struct SqliteStore {
     file: Arc<Path>,
     clock: Arc<dyn Clock>,
+    /// For look-ups alone.
     reads: SqlitePool,
+    /// For syncs alone: were they to queue with anything else, a load could end the lease.
+    syncs: SqlitePool,
+    /// For what people ask of the admin API. One connection, so that lists wait for each other
+    /// and for nothing that a request through the gate needs.
+    lists: SqlitePool,
     writes: SqlitePool,
     /// To open the connections by which changes are noticed.
     options: SqliteConnectOptions,
@@ -122,7 +134,7 @@ impl KeyStore for SqliteStore {
     }
 
     async fn sync(&self, since: Option<Position>) -> Result<SyncReport, StoreError> {
-        read::sync(&self.reads, since).await
+        read::sync(&self.syncs, since).await
     }
 
     fn nudges(&self) -> Box<dyn Nudges> {
@@ -130,7 +142,7 @@ impl KeyStore for SqliteStore {
     }
 
     async fn get(&self, id: &KeyId) -> Result<Read<Option<KeyRecord>>, StoreError> {
-        let value = read::get(&self.reads, id).await?;
+        let value = read::get(&self.lists, id).await?;
         Ok(Read {
             now: self.now(),
             value,
@@ -138,18 +150,58 @@ impl KeyStore for SqliteStore {
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Read<Vec<KeyRecord>>, StoreError> {
-        let value = read::list(&self.reads, query).await?;
-        Ok(Read {
-            now: self.now(),
-            value,
-        })
+        // By this moment keys are told apart that have ended, or not.
+        let now = self.now();
+        let value = read::list(&self.lists, query, now).await?;
+        Ok(Read { now, value })
     }
 
     async fn transact(&self, subjects: Subjects, decide: Decide) -> Result<Transacted, StoreError> {
         transact::transact(&self.writes, &*self.clock, subjects, decide).await
     }
 
+    async fn touch(&self, uses: &[Use]) -> Result<(), StoreError> {
+        touch::touch(&self.writes, uses).await
+    }
+
+    async fn digest_algorithm(&self, name: &str) -> Result<String, StoreError> {
+        meta::digest_algorithm(&self.syncs, &self.writes, name).await
+    }
+
     async fn cursor_key(&self) -> Result<[u8; 32], StoreError> {
-        read::cursor_key(&self.reads).await
+        meta::cursor_key(&self.lists).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn lists_and_writes_hold_up_neither_look_ups_nor_syncs() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("keys.db").display());
+        let store = SqliteStore::connect(&url).await.unwrap();
+        let _list = store.lists.acquire().await.unwrap();
+        let _write = store.writes.acquire().await.unwrap();
+        let digest = KeyDigest::from_bytes([1; 32]);
+        let both = async {
+            store.look_up(&digest).await.unwrap();
+            store.sync(None).await.unwrap();
+        };
+        timeout(Duration::from_secs(1), both).await.unwrap();
+
+        let mut look_ups = Vec::new();
+        for _ in 0..store.reads.options().get_max_connections() {
+            look_ups.push(store.reads.acquire().await.unwrap());
+        }
+        timeout(Duration::from_secs(1), store.sync(None))
+            .await
+            .expect("look-ups hold up no sync")
+            .unwrap();
     }
 }

@@ -1,15 +1,18 @@
 //! Reads: one statement each, so that each is one snapshot, and nothing stays open when its
 //! future is dropped.
 
-use sqlx::SqlitePool;
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Sqlite, SqlitePool};
 
 use super::failure::failed;
-use super::row::{self, found_columns, key_columns};
-use crate::key::{KeyDigest, KeyId};
+use super::meta::no_meta;
+use super::row::{self, found_columns, key_columns, with_previous};
+use crate::key::{Environment, KeyDigest, KeyId};
 use crate::store::{
-    FoundKey, KeyRecord, ListQuery, Position, StoreError, StoreErrorKind, StoreId, SyncReport,
+    FoundKey, KeyRecord, ListQuery, Position, Status, StoreError, StoreId, SyncReport,
 };
+use crate::timestamp::Timestamp;
 
 /// One row, whether there is such a key or not: the revision belongs to "no such key" too.
 const LOOK_UP: &str = concat!(
@@ -17,7 +20,8 @@ const LOOK_UP: &str = concat!(
     found_columns!(),
     " FROM portcullis_meta m \
       LEFT JOIN portcullis_secrets s ON s.digest = ?1 \
-      LEFT JOIN portcullis_keys k ON k.id = s.key_id"
+      LEFT JOIN portcullis_keys k ON k.id = s.key_id",
+    with_previous!()
 );
 
 /// One row for each change, or one without a change.
@@ -31,34 +35,55 @@ const SYNC: &str = "\
 const GET: &str = concat!(
     "SELECT ",
     key_columns!(),
-    " FROM portcullis_keys k WHERE k.id = ?1"
+    " FROM portcullis_keys k",
+    with_previous!(),
+    "WHERE k.id = ?1"
 );
+
+/// What a list asks of each key, beside its place. The status is [`KeyRecord::status`].
+macro_rules! filters {
+    () => {
+        " AND (?4 IS NULL OR k.environment = ?4) \
+          AND (?5 IS NULL OR k.expires_at < ?5) \
+          AND (?6 IS NULL OR ?6 = CASE \
+              WHEN k.revoked_at IS NOT NULL THEN 'revoked' \
+              WHEN k.expires_at <= ?7 THEN 'expired' \
+              WHEN k.enabled = 0 THEN 'disabled' \
+              ELSE 'active' END) \
+          ORDER BY k.created_at DESC, k.id DESC LIMIT ?3"
+    };
+}
 
 const LIST: &str = concat!(
     "SELECT ",
     key_columns!(),
-    " FROM portcullis_keys k \
-      WHERE (k.created_at, k.id) < (?1, ?2) \
-      ORDER BY k.created_at DESC, k.id DESC LIMIT ?3"
+    " FROM portcullis_keys k",
+    with_previous!(),
+    "WHERE (k.created_at, k.id) < (?1, ?2)",
+    filters!()
 );
 
 const LIST_OF_OWNER: &str = concat!(
     "SELECT ",
     key_columns!(),
-    " FROM portcullis_keys k \
-      WHERE k.owner = ?4 AND (k.created_at, k.id) < (?1, ?2) \
-      ORDER BY k.created_at DESC, k.id DESC LIMIT ?3"
+    " FROM portcullis_keys k",
+    with_previous!(),
+    "WHERE k.owner = ?8 AND (k.created_at, k.id) < (?1, ?2)",
+    filters!()
 );
 
 pub(super) async fn look_up(
     pool: &SqlitePool,
     digest: &KeyDigest,
 ) -> Result<(u64, Option<FoundKey>), StoreError> {
+    const CONTEXT: &str = "looking up a key";
+    let mut connection = pool.acquire().await.map_err(failed(CONTEXT))?;
     let row = sqlx::query(LOOK_UP)
         .bind(row::blob(digest))
-        .fetch_optional(pool)
-        .await
-        .map_err(failed("looking up a key"))?
+        .fetch_optional(&mut *connection)
+        .await;
+    let row = given_back(connection, row)
+        .map_err(failed(CONTEXT))?
         .ok_or_else(no_meta)?;
     Ok((row::revision(&row)?, row::found(&row)?))
 }
@@ -67,13 +92,15 @@ pub(super) async fn sync(
     pool: &SqlitePool,
     since: Option<Position>,
 ) -> Result<SyncReport, StoreError> {
+    const CONTEXT: &str = "reading the change rows";
     // No revision is beyond what SQLite can count.
     let then = since.map(|since| i64::try_from(since.revision).unwrap_or(i64::MAX));
+    let mut connection = pool.acquire().await.map_err(failed(CONTEXT))?;
     let rows = sqlx::query(SYNC)
         .bind(then)
-        .fetch_all(pool)
-        .await
-        .map_err(failed("reading the change rows"))?;
+        .fetch_all(&mut *connection)
+        .await;
+    let rows = given_back(connection, rows).map_err(failed(CONTEXT))?;
     let first = rows.first().ok_or_else(no_meta)?;
     Ok(SyncReport {
         position: Position {
@@ -90,11 +117,14 @@ pub(super) async fn sync(
 }
 
 pub(super) async fn get(pool: &SqlitePool, id: &KeyId) -> Result<Option<KeyRecord>, StoreError> {
-    sqlx::query(GET)
+    const CONTEXT: &str = "reading a key";
+    let mut connection = pool.acquire().await.map_err(failed(CONTEXT))?;
+    let row = sqlx::query(GET)
         .bind(id.as_str())
-        .fetch_optional(pool)
-        .await
-        .map_err(failed("reading a key"))?
+        .fetch_optional(&mut *connection)
+        .await;
+    given_back(connection, row)
+        .map_err(failed(CONTEXT))?
         .as_ref()
         .map(row::record)
         .transpose()
@@ -103,39 +133,88 @@ pub(super) async fn get(pool: &SqlitePool, id: &KeyId) -> Result<Option<KeyRecor
 pub(super) async fn list(
     pool: &SqlitePool,
     query: &ListQuery,
+    now: Timestamp,
 ) -> Result<Vec<KeyRecord>, StoreError> {
-    let (created_at, id) = match &query.after {
+    const CONTEXT: &str = "listing keys";
+    let ListQuery {
+        owner,
+        after,
+        limit,
+        status,
+        environment,
+        expires_before,
+    } = query;
+    let (created_at, id) = match after {
         Some((created_at, id)) => (created_at.unix_micros(), id.as_str()),
         // Beyond any moment there is.
         None => (i64::MAX, ""),
     };
-    let statement = match query.owner {
+    let statement = match owner {
         Some(_) => LIST_OF_OWNER,
         None => LIST,
     };
     let mut select = sqlx::query(statement)
         .bind(created_at)
         .bind(id)
-        .bind(i64::from(query.limit));
-    if let Some(owner) = &query.owner {
+        .bind(i64::from(*limit))
+        .bind(environment.as_ref().map(Environment::as_str))
+        .bind(expires_before.map(Timestamp::unix_micros))
+        .bind(status.map(Status::as_str))
+        .bind(now.unix_micros());
+    if let Some(owner) = owner {
         select = select.bind(owner.as_str());
     }
-    let rows: Vec<SqliteRow> = select
-        .fetch_all(pool)
-        .await
-        .map_err(failed("listing keys"))?;
+    let mut connection = pool.acquire().await.map_err(failed(CONTEXT))?;
+    let rows = select.fetch_all(&mut *connection).await;
+    let rows: Vec<SqliteRow> = given_back(connection, rows).map_err(failed(CONTEXT))?;
     rows.iter().map(row::record).collect()
 }
 
-pub(super) async fn cursor_key(pool: &SqlitePool) -> Result<[u8; 32], StoreError> {
-    let row = sqlx::query("SELECT cursor_key FROM portcullis_meta")
-        .fetch_optional(pool)
-        .await
-        .map_err(failed("reading the key of cursors"))?
-        .ok_or_else(no_meta)?;
-    row::bytes(&row, "cursor_key")
+/// A connection whose read failed is not used again: it may hold on to pages of a file that was
+/// cut or overwritten for a moment, and would then go on failing when the file is whole again.
+pub(super) fn given_back<T>(
+    mut connection: PoolConnection<Sqlite>,
+    read: Result<T, sqlx::Error>,
+) -> Result<T, sqlx::Error> {
+    if read.is_err() {
+        connection.close_on_drop();
+    }
+    read
 }
 
-pub(super) fn no_meta() -> StoreError {
-    StoreError::new(StoreErrorKind::Corrupt, "portcullis_meta has lost its row")
+#[cfg(test)]
+mod tests {
+    use sqlx::{Row as _, SqlitePool};
+
+    use super::*;
+    use crate::store::SqliteStore;
+
+    #[tokio::test]
+    async fn no_list_is_sorted_by_hand() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("keys.db").display());
+        SqliteStore::connect(&url).await.unwrap();
+        let pool = SqlitePool::connect(&url).await.unwrap();
+        for (list, index) in [
+            (
+                LIST,
+                "USING INDEX portcullis_keys_newest ((created_at,id)<(?,?))",
+            ),
+            (
+                LIST_OF_OWNER,
+                "USING INDEX portcullis_keys_newest_of_owner (owner=? AND (created_at,id)<(?,?))",
+            ),
+        ] {
+            let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {list}"));
+            let plan: Vec<String> = sqlx::query(explain)
+                .fetch_all(&pool)
+                .await
+                .unwrap()
+                .iter()
+                .map(|row| row.get("detail"))
+                .collect();
+            assert!(plan[0].contains(index), "{plan:?}");
+            assert!(!plan.iter().any(|step| step.contains("B-TREE")), "{plan:?}");
+        }
+    }
 }

@@ -6,24 +6,37 @@ use sqlx::{Decode, Row as _, Sqlite, Type};
 use crate::key::{KeyDigest, KeyHint};
 use crate::scope::ScopeSet;
 use crate::store::{
-    Change, Falsifies, FoundKey, KeyName, KeyRecord, Owner, Provenance, Revocation, StoreError,
-    StoreErrorKind, Touched, Where,
+    Change, Falsifies, FoundKey, KeyName, KeyRecord, Metadata, Owner, Previous, Provenance,
+    Revocation, StoreError, StoreErrorKind, Touched, Where,
 };
 use crate::timestamp::Timestamp;
 
-/// The columns that [`record`] reads, of a table called `k`.
+/// The columns that [`record`] reads, of a table called `k`, which [`with_previous`] goes with.
 macro_rules! key_columns {
     () => {
         "k.id, k.name, k.owner, k.environment, k.hint, k.scopes, k.enabled, k.created_at, \
-         k.created_by, k.expires_at, k.revoked_at, k.revoked_by, k.revoked_reason"
+         k.created_by, k.expires_at, k.revoked_at, k.revoked_by, k.revoked_reason, k.metadata, \
+         k.last_used_at, p.slot AS previous, p.hint AS previous_hint, \
+         p.expires_at AS previous_expires_at, p.last_used_at AS previous_last_used_at"
     };
 }
 pub(super) use key_columns;
 
+/// To be joined to the keys: what they have as a previous secret.
+macro_rules! with_previous {
+    () => {
+        " LEFT JOIN portcullis_secrets p ON p.key_id = k.id AND p.slot = 'previous' "
+    };
+}
+pub(super) use with_previous;
+
 /// Which key a secret opens: [`found`] reads the row, in which each may be NULL.
 macro_rules! found_columns {
     () => {
-        concat!("s.expires_at AS secret_expires_at, ", key_columns!())
+        concat!(
+            "s.expires_at AS secret_expires_at, s.last_used_at AS secret_last_used_at, ",
+            key_columns!()
+        )
     };
 }
 pub(super) use found_columns;
@@ -36,6 +49,7 @@ pub(super) fn found(row: &SqliteRow) -> Result<Option<FoundKey>, StoreError> {
     Ok(Some(FoundKey {
         record: record(row)?,
         secret_expires_at: timestamp(row, "secret_expires_at")?,
+        secret_last_used_at: timestamp(row, "secret_last_used_at")?,
     }))
 }
 
@@ -53,11 +67,25 @@ pub(super) fn record(row: &SqliteRow) -> Result<KeyRecord, StoreError> {
         hint: parsed(row, "hint", |text| KeyHint::from_stored(text).ok())?,
         scopes: parsed(row, "scopes", |text| ScopeSet::from_stored(text).ok())?,
         enabled: column(row, "enabled")?,
-        created_at: timestamp(row, "created_at")?.ok_or_else(|| corrupt("created_at"))?,
+        created_at: moment(row, "created_at")?,
         created_by: parsed(row, "created_by", Provenance::from_stored)?,
         expires_at: timestamp(row, "expires_at")?,
         revoked: revocation(row)?,
+        metadata: parsed(row, "metadata", |text| Metadata::parse(text).ok())?,
+        last_used_at: timestamp(row, "last_used_at")?,
+        previous: previous(row)?,
     })
+}
+
+fn previous(row: &SqliteRow) -> Result<Option<Previous>, StoreError> {
+    if column::<Option<String>>(row, "previous")?.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(Previous {
+        hint: parsed(row, "previous_hint", |text| KeyHint::from_stored(text).ok())?,
+        expires_at: moment(row, "previous_expires_at")?,
+        last_used_at: timestamp(row, "previous_last_used_at")?,
+    }))
 }
 
 fn revocation(row: &SqliteRow) -> Result<Option<Revocation>, StoreError> {
@@ -123,7 +151,11 @@ fn timestamp(row: &SqliteRow, name: &'static str) -> Result<Option<Timestamp>, S
         .transpose()
 }
 
-fn parsed<T>(
+pub(super) fn moment(row: &SqliteRow, name: &'static str) -> Result<Timestamp, StoreError> {
+    timestamp(row, name)?.ok_or_else(|| corrupt(name))
+}
+
+pub(super) fn parsed<T>(
     row: &SqliteRow,
     name: &'static str,
     parse: impl FnOnce(&str) -> Option<T>,

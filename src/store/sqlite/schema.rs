@@ -49,7 +49,7 @@ pub(super) async fn must_be_up_to_date(
         "the tables have schema version {version}, and version {NEWEST} is missing \
          while migrations are off: run those of SqliteStore::migrations()"
     );
-    Err(StoreError::new(StoreErrorKind::Unavailable, context))
+    Err(StoreError::new(StoreErrorKind::Misconfigured, context))
 }
 
 /// 0 if there are no tables yet; an error if they are newer than this code.
@@ -74,7 +74,7 @@ async fn version(connection: &mut SqliteConnection) -> Result<i64, StoreError> {
             "the tables have schema version {version}, and this release knows them up to \
              version {NEWEST}: use a newer one"
         );
-        return Err(StoreError::new(StoreErrorKind::Unavailable, context));
+        return Err(StoreError::new(StoreErrorKind::Misconfigured, context));
     }
     Ok(version)
 }

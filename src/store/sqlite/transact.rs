@@ -1,43 +1,44 @@
 //! Writes: one at a time in all processes, each in a transaction that holds the lock from its
 //! first statement on.
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Connection as _, Sqlite, SqliteConnection, SqlitePool, Transaction};
+use std::collections::HashSet;
 
-use super::failure::{adding, committing, failed};
-use super::read::no_meta;
-use super::row::{self, found_columns, key_columns};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
+
+use super::change;
+use super::failure::{committing, failed};
+use super::meta::Meta;
+use super::revoke_all::revoke_all;
+use super::row::{self, found_columns, key_columns, with_previous};
+use super::writing::{begin, connection, given_back};
 use crate::clock::Clock;
 use crate::key::{KeyDigest, KeyId};
 use crate::store::{
-    Change, Decide, Decision, KeyRecord, Outcome, Rows, StoreError, StoreErrorKind, StoreId,
-    Subjects, Touched, Transacted,
+    Change, Decide, Decision, KeyRecord, Outcome, Replay, ReplayKey, Rows, StoreError,
+    StoreErrorKind, Subjects, Touched, Transacted,
 };
 use crate::timestamp::Timestamp;
 
 const CALLER: &str = concat!(
     "SELECT ",
     found_columns!(),
-    " FROM portcullis_secrets s JOIN portcullis_keys k ON k.id = s.key_id WHERE s.digest = ?1"
+    " FROM portcullis_secrets s JOIN portcullis_keys k ON k.id = s.key_id",
+    with_previous!(),
+    "WHERE s.digest = ?1"
 );
 
 const TARGET: &str = concat!(
     "SELECT ",
     key_columns!(),
-    " FROM portcullis_keys k WHERE k.id = ?1"
+    " FROM portcullis_keys k",
+    with_previous!(),
+    "WHERE k.id = ?1"
 );
 
-const ADD_KEY: &str = "\
-    INSERT INTO portcullis_keys (id, name, owner, environment, hint, scopes, enabled, \
-        created_at, created_by, expires_at, revoked_at, revoked_by, revoked_reason) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
-
-const ADD_SECRET: &str = "INSERT INTO portcullis_secrets (digest, key_id) VALUES (?1, ?2)";
-
-const CHANGE_KEY: &str = "\
-    UPDATE portcullis_keys SET name = ?2, owner = ?3, scopes = ?4, enabled = ?5, \
-        expires_at = ?6, revoked_at = ?7, revoked_by = ?8, revoked_reason = ?9 \
-    WHERE id = ?1";
+const REPLAY: &str = "\
+    SELECT request, key_id, expires_at FROM portcullis_replays \
+    WHERE replay = ?1 AND expires_at > ?2";
 
 /// What the triggers wrote down since the transaction began, when the newest revision was `?1`.
 const TRIGGERED: &str = "\
@@ -50,17 +51,9 @@ pub(super) async fn transact(
     subjects: Subjects,
     decide: Decide,
 ) -> Result<Transacted, StoreError> {
-    let mut connection = writes
-        .acquire()
-        .await
-        .map_err(failed("waiting for the connection for writing"))?;
+    let mut connection = connection(writes).await?;
     let result = transact_on(&mut connection, clock, subjects, decide).await;
-    if result.is_err() {
-        // SQLite ends a transaction by itself on a full disk and the like. sqlx does not notice,
-        // and would take the next BEGIN for one inside another.
-        connection.close_on_drop();
-    }
-    result
+    given_back(connection, result)
 }
 
 async fn transact_on(
@@ -69,48 +62,84 @@ async fn transact_on(
     subjects: Subjects,
     mut decide: Decide,
 ) -> Result<Transacted, StoreError> {
-    // Dropped on the way, whether by an error, a panic or its caller, it is rolled back.
-    let mut transaction = connection
-        .begin_with("BEGIN IMMEDIATE")
-        .await
-        .map_err(failed("waiting for other writes to end"))?;
-    let before = Before::read(&mut transaction).await?;
+    let mut transaction = begin(connection).await?;
+    let before = Meta::read(&mut transaction).await?;
+    let replay = subjects.replay;
     let rows = rows(&mut transaction, &before, clock.wall(), subjects).await?;
-    let transacted = |revision, outcome| Transacted {
+    let (revision, outcome) = match decide(&rows) {
+        Decision::Insert {
+            record,
+            digest,
+            replay: remembered,
+        } => {
+            change::insert(&mut transaction, &record, &digest).await?;
+            change::remember(&mut transaction, replay.zip(remembered), rows.now).await?;
+            committed(transaction, &before, record.id).await?
+        }
+        Decision::Update(record) => {
+            must_be_the_target(&rows, &record)?;
+            change::update(&mut transaction, &record).await?;
+            committed(transaction, &before, record.id).await?
+        }
+        Decision::Rotate { record, digest } => {
+            must_be_the_target(&rows, &record)?;
+            change::rotate(&mut transaction, &record, &digest).await?;
+            committed(transaction, &before, record.id).await?
+        }
+        Decision::EndPrevious(record) => {
+            let target = must_be_the_target(&rows, &record)?;
+            if target.previous.is_none() {
+                kept(transaction, &before, &rows).await?
+            } else {
+                change::end_previous(&mut transaction, &record.id).await?;
+                committed(transaction, &before, record.id).await?
+            }
+        }
+        Decision::RevokeAll { whose, revocation } => {
+            let (revoked, touched) = revoke_all(&mut transaction, &whose, &revocation).await?;
+            let after = Meta::read(&mut transaction).await?;
+            if revoked > 0 && after.revision == before.revision {
+                return Err(no_revision());
+            }
+            transaction.commit().await.map_err(committing)?;
+            (after.revision, Outcome::RevokedAll { touched, revoked })
+        }
+        Decision::Keep => kept(transaction, &before, &rows).await?,
+        Decision::Refuse(refusal) => {
+            end(transaction).await?;
+            (before.revision, Outcome::Refused(refusal))
+        }
+    };
+    Ok(Transacted {
         now: rows.now,
         store: before.store,
         revision,
         outcome,
-    };
-    let record = match decide(&rows) {
-        Decision::Insert { record, digest } => {
-            insert(&mut transaction, &record, &digest).await?;
-            record
-        }
-        Decision::Update(record) => {
-            let target = rows.target.as_ref();
-            if target.is_none_or(|target| target.id != record.id) {
-                return Err(no_target());
-            }
-            update(&mut transaction, &record).await?;
-            record
-        }
-        Decision::Keep => {
-            let record = rows.target.clone().ok_or_else(no_target)?;
-            let touched = secrets(&mut transaction, &record.id).await?;
-            end(transaction).await?;
-            let outcome = Outcome::Kept { touched, record };
-            return Ok(transacted(before.revision, outcome));
-        }
-        Decision::Refuse(refusal) => {
-            end(transaction).await?;
-            return Ok(transacted(before.revision, Outcome::Refused(refusal)));
-        }
-    };
+    })
+}
+
+/// Commits a change of one key. The key is read back: what it was used for, and what its previous
+/// secret is, only the tables know.
+async fn committed(
+    mut transaction: Transaction<'_, Sqlite>,
+    before: &Meta,
+    id: KeyId,
+) -> Result<(u64, Outcome), StoreError> {
     let (revision, touched) = triggered(&mut transaction, before.revision).await?;
+    let record = target(&mut transaction, &id).await?.ok_or_else(no_target)?;
     transaction.commit().await.map_err(committing)?;
-    let outcome = Outcome::Committed { touched, record };
-    Ok(transacted(revision, outcome))
+    Ok((revision, Outcome::Committed { touched, record }))
+}
+
+async fn kept(
+    mut transaction: Transaction<'_, Sqlite>,
+    before: &Meta,
+    rows: &Rows,
+) -> Result<(u64, Outcome), StoreError> {
+    let record = rows.target.clone().ok_or_else(no_target)?;
+    let touched = secrets(&mut transaction, &record.id).await?;
+    end(transaction).await?;
+    Ok((before.revision, Outcome::Kept { touched, record }))
 }
 
 async fn end(transaction: Transaction<'_, Sqlite>) -> Result<(), StoreError> {
@@ -120,31 +149,17 @@ async fn end(transaction: Transaction<'_, Sqlite>) -> Result<(), StoreError> {
         .map_err(failed("ending a transaction that wrote nothing"))
 }
 
-/// Where the store stands when the transaction begins.
-struct Before {
-    store: StoreId,
-    revision: u64,
-    ever_had_a_key: bool,
-}
-
-impl Before {
-    async fn read(connection: &mut SqliteConnection) -> Result<Self, StoreError> {
-        let row = sqlx::query("SELECT store_id, revision, ever_had_a_key FROM portcullis_meta")
-            .fetch_optional(connection)
-            .await
-            .map_err(failed("reading the newest revision"))?
-            .ok_or_else(no_meta)?;
-        Ok(Self {
-            store: StoreId(row::bytes(&row, "store_id")?),
-            revision: row::revision(&row)?,
-            ever_had_a_key: row::column(&row, "ever_had_a_key")?,
-        })
-    }
+/// A decision changes the row that it was shown and no other.
+fn must_be_the_target<'a>(rows: &'a Rows, record: &KeyRecord) -> Result<&'a KeyRecord, StoreError> {
+    rows.target
+        .as_ref()
+        .filter(|target| target.id == record.id)
+        .ok_or_else(no_target)
 }
 
 async fn rows(
     connection: &mut SqliteConnection,
-    before: &Before,
+    before: &Meta,
     now: Timestamp,
     subjects: Subjects,
 ) -> Result<Rows, StoreError> {
@@ -157,71 +172,55 @@ async fn rows(
             .map_err(failed("reading the caller's key"))?;
         caller = row.as_ref().map(row::found).transpose()?.flatten();
     }
-    let mut target = None;
-    if let Some(id) = subjects.target {
-        let row = sqlx::query(TARGET)
-            .bind(id.as_str())
-            .fetch_optional(&mut *connection)
-            .await
-            .map_err(failed("reading the key to be changed"))?;
-        target = row.as_ref().map(row::record).transpose()?;
-    }
+    let replay = match subjects.replay {
+        Some(key) => replay(&mut *connection, key, now).await?,
+        None => None,
+    };
+    let id = replay.as_ref().map(|replay| &replay.made);
+    let target = match id.or(subjects.target.as_ref()) {
+        Some(id) => target(&mut *connection, id).await?,
+        None => None,
+    };
     Ok(Rows {
         now,
         caller,
         target,
+        replay,
         ever_had_a_key: before.ever_had_a_key,
     })
 }
 
-async fn insert(
+async fn target(
     connection: &mut SqliteConnection,
-    record: &KeyRecord,
-    digest: &KeyDigest,
-) -> Result<(), StoreError> {
-    let revoked = record.revoked.as_ref();
-    sqlx::query(ADD_KEY)
-        .bind(record.id.as_str())
-        .bind(record.name.as_str())
-        .bind(record.owner.as_str())
-        .bind(record.environment.as_str())
-        .bind(record.hint.as_str())
-        .bind(record.scopes.to_string())
-        .bind(record.enabled)
-        .bind(record.created_at.unix_micros())
-        .bind(record.created_by.to_string())
-        .bind(record.expires_at.map(Timestamp::unix_micros))
-        .bind(revoked.map(|revoked| revoked.at.unix_micros()))
-        .bind(revoked.map(|revoked| revoked.by.to_string()))
-        .bind(revoked.and_then(|revoked| revoked.reason.as_deref()))
-        .execute(&mut *connection)
+    id: &KeyId,
+) -> Result<Option<KeyRecord>, StoreError> {
+    sqlx::query(TARGET)
+        .bind(id.as_str())
+        .fetch_optional(connection)
         .await
-        .map_err(adding)?;
-    sqlx::query(ADD_SECRET)
-        .bind(row::blob(digest))
-        .bind(record.id.as_str())
-        .execute(connection)
-        .await
-        .map_err(adding)?;
-    Ok(())
+        .map_err(failed("reading the key to be changed"))?
+        .as_ref()
+        .map(row::record)
+        .transpose()
 }
 
-async fn update(connection: &mut SqliteConnection, record: &KeyRecord) -> Result<(), StoreError> {
-    let revoked = record.revoked.as_ref();
-    sqlx::query(CHANGE_KEY)
-        .bind(record.id.as_str())
-        .bind(record.name.as_str())
-        .bind(record.owner.as_str())
-        .bind(record.scopes.to_string())
-        .bind(record.enabled)
-        .bind(record.expires_at.map(Timestamp::unix_micros))
-        .bind(revoked.map(|revoked| revoked.at.unix_micros()))
-        .bind(revoked.map(|revoked| revoked.by.to_string()))
-        .bind(revoked.and_then(|revoked| revoked.reason.as_deref()))
-        .execute(connection)
+async fn replay(
+    connection: &mut SqliteConnection,
+    key: ReplayKey,
+    now: Timestamp,
+) -> Result<Option<Replay>, StoreError> {
+    let row = sqlx::query(REPLAY)
+        .bind(&key.0[..])
+        .bind(now.unix_micros())
+        .fetch_optional(connection)
         .await
-        .map_err(failed("changing a key"))?;
-    Ok(())
+        .map_err(failed("reading what is remembered of a request"))?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(Replay {
+        request: row::bytes(&row, "request")?,
+        made: row::parsed(&row, "key_id", |text| text.parse().ok())?,
+        expires_at: row::moment(&row, "expires_at")?,
+    }))
 }
 
 /// The newest revision, and what the triggers wrote down since `before`.
@@ -241,11 +240,10 @@ async fn triggered(
         .iter()
         .filter_map(|row| row::change(row).transpose())
         .collect::<Result<_, _>>()?;
-    let newest = changes.last().ok_or_else(|| {
-        let context = "a change got no revision: the triggers of the tables are missing";
-        StoreError::new(StoreErrorKind::Corrupt, context)
-    })?;
-    let touched = changes.iter().map(|change| change.touched).collect();
+    let newest = changes.last().ok_or_else(no_revision)?;
+    let mut seen = HashSet::new();
+    let touched = changes.iter().map(|change| change.touched);
+    let touched = touched.filter(|touched| seen.insert(*touched)).collect();
     Ok((newest.revision, touched))
 }
 
@@ -272,4 +270,9 @@ fn no_target() -> StoreError {
         StoreErrorKind::Corrupt,
         "a decision kept or changed a key that is not there",
     )
+}
+
+fn no_revision() -> StoreError {
+    let context = "a change got no revision: the triggers of the tables are missing";
+    StoreError::new(StoreErrorKind::Corrupt, context)
 }

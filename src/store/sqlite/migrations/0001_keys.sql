@@ -18,7 +18,8 @@ CREATE TABLE portcullis_meta (
     nonce            INTEGER NOT NULL,
     cursor_key       BLOB    NOT NULL CHECK (length(cursor_key) = 32),
     ever_had_a_key   INTEGER NOT NULL CHECK (ever_had_a_key IN (0, 1)),
-    digest_algorithm TEXT    NOT NULL CHECK (digest_algorithm = 'sha256')
+    -- How digests are made, by the name that a keyring gives it; NULL until one has.
+    digest_algorithm TEXT    CHECK (digest_algorithm <> '')
 ) STRICT;
 
 -- Without rowid, as the secrets below: a REPLACE that meets another row by its rowid would
@@ -39,21 +40,46 @@ CREATE TABLE portcullis_keys (
     revoked_at     INTEGER CHECK (revoked_at BETWEEN -62167219200000000 AND 253402300799999999),
     revoked_by     TEXT,
     revoked_reason TEXT,
+    -- A JSON object of the application's.
+    metadata       TEXT    NOT NULL DEFAULT '{}'
+                           CHECK (length(CAST(metadata AS BLOB)) <= 4096)
+                           CHECK (json_valid(metadata) AND json_type(metadata) = 'object'),
+    -- A statistic: written at most every few minutes, and no change of the key.
+    last_used_at   INTEGER CHECK (last_used_at BETWEEN -62167219200000000 AND 253402300799999999),
     CHECK (revoked_at IS NOT NULL OR (revoked_by IS NULL AND revoked_reason IS NULL))
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX portcullis_keys_newest ON portcullis_keys (created_at DESC, id DESC);
 CREATE INDEX portcullis_keys_newest_of_owner
     ON portcullis_keys (owner, created_at DESC, id DESC);
+CREATE INDEX portcullis_keys_made_by ON portcullis_keys (created_by);
 
--- What opens a key: the SHA-256 of its text.
+-- What opens a key, as a digest: the current secret and, after a rotation, the previous one until
+-- its end. The hint of the current one is the key's.
 CREATE TABLE portcullis_secrets (
-    digest     BLOB    NOT NULL PRIMARY KEY CHECK (length(digest) = 32),
-    key_id     TEXT    NOT NULL REFERENCES portcullis_keys (id) ON DELETE CASCADE,
-    expires_at INTEGER CHECK (expires_at BETWEEN -62167219200000000 AND 253402300799999999)
+    digest       BLOB    NOT NULL PRIMARY KEY CHECK (length(digest) = 32),
+    key_id       TEXT    NOT NULL REFERENCES portcullis_keys (id) ON DELETE CASCADE,
+    slot         TEXT    NOT NULL DEFAULT 'current' CHECK (slot IN ('current', 'previous')),
+    hint         TEXT    CHECK (hint <> ''),
+    expires_at   INTEGER CHECK (expires_at BETWEEN -62167219200000000 AND 253402300799999999),
+    last_used_at INTEGER CHECK (last_used_at BETWEEN -62167219200000000 AND 253402300799999999),
+    CHECK (slot = 'current' OR (hint IS NOT NULL AND expires_at IS NOT NULL))
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX portcullis_secrets_of_key ON portcullis_secrets (key_id);
+-- At most one of each.
+CREATE UNIQUE INDEX portcullis_secrets_of_key ON portcullis_secrets (key_id, slot);
+
+-- Which keys were made by requests that may come again, until they may not. No change of a key.
+CREATE TABLE portcullis_replays (
+    replay     BLOB    NOT NULL PRIMARY KEY CHECK (length(replay) = 32),
+    request    BLOB    NOT NULL CHECK (length(request) = 32),
+    key_id     TEXT    NOT NULL,
+    expires_at INTEGER NOT NULL
+                       CHECK (expires_at BETWEEN -62167219200000000 AND 253402300799999999)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX portcullis_replays_by_end ON portcullis_replays (expires_at);
+CREATE INDEX portcullis_replays_of_key ON portcullis_replays (key_id);
 
 -- Which remembered answers each revision put out of date: those about the digests whose first
 -- 16 bits are the shard (NULL: about any), either "no such key" alone or every answer.
@@ -65,8 +91,8 @@ CREATE TABLE portcullis_changes (
 ) STRICT;
 
 INSERT INTO portcullis_meta
-    (store_id, revision, nonce, cursor_key, ever_had_a_key, digest_algorithm)
-    VALUES (randomblob(16), 0, random(), randomblob(32), 0, 'sha256');
+    (store_id, revision, nonce, cursor_key, ever_had_a_key)
+    VALUES (randomblob(16), 0, random(), randomblob(32), 0);
 
 INSERT INTO portcullis_changes (revision, nonce, shard, kind)
     SELECT revision, nonce, NULL, 'everything' FROM portcullis_meta;
@@ -94,7 +120,15 @@ END;
 CREATE TRIGGER portcullis_secret_replaced BEFORE INSERT ON portcullis_secrets
 BEGIN
     INSERT INTO portcullis_touch (digest, kind)
-        SELECT digest, 'everything' FROM portcullis_secrets WHERE digest = NEW.digest;
+        SELECT digest, 'everything' FROM portcullis_secrets
+        WHERE digest = NEW.digest OR (key_id = NEW.key_id AND slot = NEW.slot);
+END;
+
+CREATE TRIGGER portcullis_secret_displaced BEFORE UPDATE OF key_id, slot ON portcullis_secrets
+BEGIN
+    INSERT INTO portcullis_touch (digest, kind)
+        SELECT digest, 'everything' FROM portcullis_secrets
+        WHERE key_id = NEW.key_id AND slot = NEW.slot AND digest <> OLD.digest;
 END;
 
 CREATE TRIGGER portcullis_secret_added AFTER INSERT ON portcullis_secrets
@@ -102,7 +136,10 @@ BEGIN
     INSERT INTO portcullis_touch (digest, kind) VALUES (NEW.digest, 'absence');
 END;
 
-CREATE TRIGGER portcullis_secret_changed AFTER UPDATE ON portcullis_secrets
+-- Here and below: of the columns that answers are made of. What only keeps statistics
+-- (last_used_at) stays out of these lists.
+CREATE TRIGGER portcullis_secret_changed AFTER UPDATE OF digest, key_id, slot, hint, expires_at
+    ON portcullis_secrets
 BEGIN
     INSERT INTO portcullis_touch (digest, kind) VALUES (OLD.digest, 'everything');
     INSERT INTO portcullis_touch (digest, kind)
@@ -136,10 +173,9 @@ BEGIN
         WHERE OLD.revoked_at IS NOT NULL AND NEW.revoked_at IS NOT OLD.revoked_at;
 END;
 
--- Of the columns that answers are made of. One that only keeps statistics stays out of this list.
 CREATE TRIGGER portcullis_key_changed AFTER UPDATE OF
     name, owner, environment, hint, scopes, enabled, created_at, created_by, expires_at,
-    revoked_at, revoked_by, revoked_reason
+    revoked_at, revoked_by, revoked_reason, metadata
     ON portcullis_keys
 BEGIN
     INSERT INTO portcullis_touch (digest, kind)
@@ -156,6 +192,7 @@ CREATE TRIGGER portcullis_key_deleted BEFORE DELETE ON portcullis_keys
 BEGIN
     INSERT INTO portcullis_touch (digest, kind)
         SELECT digest, 'everything' FROM portcullis_secrets WHERE key_id = OLD.id;
+    DELETE FROM portcullis_replays WHERE key_id = OLD.id;
 END;
 
 INSERT INTO portcullis_migrations (version, applied_at) VALUES (1, unixepoch() * 1000000);

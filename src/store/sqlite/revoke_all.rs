@@ -1,0 +1,101 @@
+//! The emergency stop.
+
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Sqlite, SqliteConnection, query::Query};
+
+use super::failure::failed;
+use super::row;
+use crate::key::KeyDigest;
+use crate::store::{Falsifies, Revocation, StoreError, Touched, Where, Whose};
+
+/// The most secrets that are named one by one as put out of date.
+const MOST_NAMED: usize = 1_000;
+
+/// Selects the ids of the keys, as `chosen`. For `CreatedBy`, UNION ends circles typed by hand.
+macro_rules! chosen {
+    (All) => {
+        "WITH chosen (id) AS (SELECT id FROM portcullis_keys WHERE ?1 IS NULL) "
+    };
+    (Owner) => {
+        "WITH chosen (id) AS (SELECT id FROM portcullis_keys WHERE owner = ?1) "
+    };
+    (CreatedBy) => {
+        "WITH RECURSIVE chosen (id) AS ( \
+             SELECT id FROM portcullis_keys WHERE created_by = ?1 \
+             UNION \
+             SELECT k.id FROM chosen c JOIN portcullis_keys k ON k.created_by = 'key:' || c.id) "
+    };
+}
+
+/// One more than are named.
+macro_rules! secrets {
+    ($whose:ident) => {
+        concat!(
+            chosen!($whose),
+            "SELECT s.digest FROM chosen c JOIN portcullis_secrets s ON s.key_id = c.id LIMIT 1001"
+        )
+    };
+}
+
+macro_rules! revoke {
+    ($whose:ident) => {
+        concat!(
+            chosen!($whose),
+            "UPDATE portcullis_keys SET revoked_at = ?2, revoked_by = ?3, revoked_reason = ?4 \
+             WHERE revoked_at IS NULL AND id IN (SELECT id FROM chosen)"
+        )
+    };
+}
+
+pub(super) async fn revoke_all(
+    connection: &mut SqliteConnection,
+    whose: &Whose,
+    revocation: &Revocation,
+) -> Result<(u64, Vec<Touched>), StoreError> {
+    const CONTEXT: &str = "revoking keys";
+    let (secrets, revoke) = match whose {
+        Whose::All => (secrets!(All), revoke!(All)),
+        Whose::Owner(_) => (secrets!(Owner), revoke!(Owner)),
+        Whose::CreatedBy(_) => (secrets!(CreatedBy), revoke!(CreatedBy)),
+    };
+    let rows = of(whose, secrets)
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(failed(CONTEXT))?;
+    let revoked = of(whose, revoke)
+        .bind(revocation.at.unix_micros())
+        .bind(revocation.by.to_string())
+        .bind(revocation.reason.as_deref())
+        .execute(connection)
+        .await
+        .map_err(failed(CONTEXT))?
+        .rows_affected();
+    Ok((revoked, touched(&rows)?))
+}
+
+fn of(whose: &Whose, statement: &'static str) -> Query<'static, Sqlite, SqliteArguments> {
+    sqlx::query(statement).bind(match whose {
+        Whose::All => None,
+        Whose::Owner(owner) => Some(owner.to_string()),
+        Whose::CreatedBy(maker) => Some(maker.to_string()),
+    })
+}
+
+/// Not what the triggers wrote down: of those revoked already they know nothing, and of many
+/// changes they have pruned the first.
+fn touched(secrets: &[SqliteRow]) -> Result<Vec<Touched>, StoreError> {
+    if secrets.len() > MOST_NAMED {
+        let any = Touched {
+            place: Where::Anywhere,
+            falsifies: Falsifies::Everything,
+        };
+        return Ok(vec![any]);
+    }
+    secrets
+        .iter()
+        .map(|row| {
+            let digest = KeyDigest::from_bytes(row::bytes(row, "digest")?);
+            Ok(Touched::changed(&digest))
+        })
+        .collect()
+}

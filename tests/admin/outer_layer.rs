@@ -1,0 +1,70 @@
+//! The router inside of a layer that has taken the key out of the request.
+
+use axum::Router;
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderName, HeaderValue, Method};
+use portcullis::ApiKeyLayer;
+
+use crate::world::{ADMIN_TOKEN, World, request};
+
+fn inside(world: &World, layer: ApiKeyLayer) -> Router {
+    world.router.clone().layer(layer)
+}
+
+#[tokio::test]
+async fn a_layer_of_the_same_keyring_is_believed() {
+    let world = World::memory();
+    let caller = world.key("a", &["keys:write"]).await;
+    let app = inside(&world, ApiKeyLayer::new(world.keyring.clone()));
+    let body = r#"{"name":"n","scopes":[]}"#;
+    let sent = request(Method::POST, "/admin/keys", &caller.secret, body);
+    let made = world.send_to(app, sent).await.json();
+    assert_eq!(made["key"]["created_by"], format!("key:{}", caller.id));
+}
+
+#[tokio::test]
+async fn a_layer_of_another_keyring_is_not() {
+    let (world, other) = (World::memory(), World::memory());
+    let caller = other.key("a", &["keys:admin"]).await;
+    let app = inside(&world, ApiKeyLayer::new(other.keyring.clone()));
+    let sent = request(Method::GET, "/admin/keys", &caller.secret, "");
+    let reply = world.send_to(app, sent).await;
+    assert_eq!(reply.told(), (401, "missing_credentials"));
+}
+
+#[tokio::test]
+async fn an_anonymous_request_is_nobodys() {
+    let world = World::memory();
+    let layer = ApiKeyLayer::new(world.keyring.clone()).pass_foreign_bearer();
+    let app = inside(&world, layer);
+    let told = async |token| {
+        let sent = request(Method::GET, "/admin/keys", token, "");
+        world.send_to(app.clone(), sent).await.told()
+    };
+    assert_eq!(told("").await, (401, "missing_credentials"));
+    assert_eq!(told("a.foreign.token").await, (401, "invalid_token"));
+    // Foreign to the layer, too, which lets it pass.
+    assert_eq!(told(ADMIN_TOKEN).await, (200, ""));
+}
+
+#[tokio::test]
+async fn repeated_authorization_is_refused_beside_a_believed_key() {
+    let world = World::memory();
+    let caller = world.key("a", &["keys:read"]).await;
+    let header = HeaderName::from_static("x-api-key");
+    let layer = ApiKeyLayer::new(world.keyring.clone()).with_header(header.clone());
+    let app = inside(&world, layer);
+    let told = async |lines: usize| {
+        let mut sent = request(Method::GET, "/admin/keys", "", "");
+        let key = HeaderValue::try_from(&caller.secret).unwrap();
+        sent.headers_mut().insert(header.clone(), key);
+        for _ in 0..lines {
+            let line = HeaderValue::from_static("Basic YTpi");
+            sent.headers_mut().append(AUTHORIZATION, line);
+        }
+        world.send_to(app.clone(), sent).await.told()
+    };
+    assert_eq!(told(0).await, (200, ""));
+    assert_eq!(told(1).await, (200, ""));
+    assert_eq!(told(2).await, (400, "invalid_request"));
+}

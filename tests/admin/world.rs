@@ -1,0 +1,245 @@
+//! A router on a fresh store, and what holds for every one of its answers.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{Method, Request};
+use http_body_util::BodyExt;
+use portcullis::Keyring;
+use portcullis::admin::Admin;
+use portcullis::keyring::{Builder, Expiry, NewKey};
+use portcullis::store::{KeyStore, MemoryStore, SqliteStore};
+use portcullis::testing::{FakeClock, FaultStore, Faults};
+use serde_json::Value;
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+use crate::log;
+use crate::reply::Reply;
+
+/// Runs each case on each store, under its own name. One that is left out is reported as unused.
+macro_rules! on_every_store {
+    ($($case:ident),+ $(,)?) => {
+        mod memory {
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    super::$case($crate::world::World::memory()).await;
+                }
+            )+
+        }
+        mod sqlite {
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    super::$case($crate::world::World::sqlite().await).await;
+                }
+            )+
+        }
+    };
+}
+
+pub(crate) const ADMIN_TOKEN: &str = "2b7e151628aed2a6abf7158809cf4f3c";
+
+/// The router under `/admin`, on a keyring and a store whose clock stands still on
+/// 2030-01-01T00:00:00Z until it is told to move.
+pub(crate) struct World {
+    pub(crate) router: Router,
+    pub(crate) keyring: Keyring,
+    pub(crate) store: Arc<dyn KeyStore>,
+    pub(crate) faults: Faults,
+    pub(crate) clock: FakeClock,
+    secrets: Mutex<Vec<String>>,
+    log: Mutex<String>,
+    _folder: Option<TempDir>,
+}
+
+/// A key and its secret.
+#[derive(Clone)]
+pub(crate) struct Holder {
+    pub(crate) id: String,
+    pub(crate) secret: String,
+}
+
+impl World {
+    pub(crate) fn memory() -> Self {
+        Self::with(|builder| builder, |admin| admin)
+    }
+
+    /// In memory, with these options.
+    pub(crate) fn with(
+        options: impl FnOnce(Builder) -> Builder,
+        admin: impl FnOnce(Admin) -> Admin,
+    ) -> Self {
+        let clock = FakeClock::new();
+        let store = MemoryStore::with_clock(Arc::new(clock.clone()));
+        Self::on(store, clock, None, options, admin)
+    }
+
+    pub(crate) async fn sqlite() -> Self {
+        let (clock, folder) = (FakeClock::new(), tempfile::tempdir().unwrap());
+        let url = format!("sqlite://{}", folder.path().join("keys.db").display());
+        let options = SqliteStore::options(&url).clock(Arc::new(clock.clone()));
+        let store = options.connect().await.unwrap();
+        Self::on(store, clock, Some(folder), |builder| builder, |admin| admin)
+    }
+
+    fn on(
+        store: impl KeyStore,
+        clock: FakeClock,
+        folder: Option<TempDir>,
+        options: impl FnOnce(Builder) -> Builder,
+        admin: impl FnOnce(Admin) -> Admin,
+    ) -> Self {
+        log::listen();
+        let store = FaultStore::new(store);
+        let faults = store.faults();
+        let store: Arc<dyn KeyStore> = Arc::new(store);
+        let builder = Keyring::builder(Arc::clone(&store)).prefix("acme");
+        let builder = builder.clock(Arc::new(clock.clone()));
+        let keyring = options(builder).build().unwrap();
+        let with_token = Admin::new(keyring.clone()).bootstrap_token(ADMIN_TOKEN);
+        let router = admin(with_token.unwrap()).router();
+        Self {
+            router: Router::new().nest("/admin", router),
+            keyring,
+            store,
+            faults,
+            clock,
+            secrets: Mutex::default(),
+            log: Mutex::default(),
+            _folder: folder,
+        }
+    }
+
+    /// Another keyring on the same store, as another replica has it.
+    pub(crate) fn elsewhere(&self) -> Keyring {
+        let builder = Keyring::builder(Arc::clone(&self.store)).prefix("acme");
+        builder.clock(Arc::new(self.clock.clone())).build().unwrap()
+    }
+
+    pub(crate) fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    /// A key with these scopes, made past the router.
+    pub(crate) async fn key(&self, owner: &str, scopes: &[&str]) -> Holder {
+        self.key_until(owner, scopes, Expiry::Never).await
+    }
+
+    pub(crate) async fn key_until(&self, owner: &str, scopes: &[&str], expiry: Expiry) -> Holder {
+        let new = NewKey::named("made past the router").unwrap();
+        let new = new.owner(owner).unwrap().scopes(scopes).unwrap();
+        let created = self.keyring.create(new.expiry(expiry)).await.unwrap();
+        let holder = Holder {
+            id: created.key.id.to_string(),
+            secret: created.secret.expose().to_owned(),
+        };
+        self.secrets.lock().unwrap().push(holder.secret.clone());
+        holder
+    }
+
+    pub(crate) async fn get(&self, path: &str, token: &str) -> Reply {
+        self.send(request(Method::GET, path, token, "")).await
+    }
+
+    /// One key, as the admin token sees it.
+    pub(crate) async fn shown(&self, id: &str) -> Value {
+        self.get(&key_path(id), ADMIN_TOKEN).await.json()
+    }
+
+    pub(crate) async fn delete(&self, path: &str, token: &str) -> Reply {
+        self.send(request(Method::DELETE, path, token, "")).await
+    }
+
+    pub(crate) async fn post(&self, token: &str, body: impl Into<Body>) -> Reply {
+        let request = request(Method::POST, "/admin/keys", token, body);
+        self.send(request).await
+    }
+
+    pub(crate) async fn patch(&self, id: &str, token: &str, body: impl Into<Body>) -> Reply {
+        let request = request(Method::PATCH, &key_path(id), token, body);
+        self.send(request).await
+    }
+
+    /// Makes a key through the router, with this after its name and scopes.
+    pub(crate) async fn made(&self, token: &str, more: &str) -> Reply {
+        let body = format!(r#"{{"name":"n","scopes":[]{more}}}"#);
+        let reply = self.post(token, body).await;
+        assert_eq!(reply.status, 201, "{more}: {}", reply.text());
+        reply
+    }
+
+    /// How many keys there are, dead or alive.
+    pub(crate) async fn count(&self) -> usize {
+        let reply = self.get("/admin/keys?limit=500", ADMIN_TOKEN).await;
+        reply.json()["keys"].as_array().unwrap().len()
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Reply {
+        self.send_to(self.router.clone(), request).await
+    }
+
+    /// What was logged since the last time.
+    pub(crate) fn take_log(&self) -> String {
+        std::mem::take(&mut *self.log.lock().unwrap()) + &log::take()
+    }
+
+    fn assert_holds_no_secret(&self, said: &str, what: &str) {
+        assert!(!said.contains(ADMIN_TOKEN), "{what}: {said}");
+        for secret in &*self.secrets.lock().unwrap() {
+            // Not even what comes after the hint.
+            assert!(!said.contains(&secret[14..]), "{what}: {said}");
+        }
+    }
+
+    /// Sends a request, and checks what holds for every answer.
+    pub(crate) async fn send_to(&self, router: Router, request: Request<Body>) -> Reply {
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let (parts, body) = router.oneshot(request).await.unwrap().into_parts();
+        let reply = Reply {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body: body.collect().await.unwrap().to_bytes().to_vec(),
+        };
+        let uri: String = uri.to_string().chars().take(200).collect();
+        let what = format!("{method} {uri}: {}", reply.text());
+        if method == Method::POST && reply.status == 201 {
+            let secret = reply.holder().secret;
+            self.secrets.lock().unwrap().push(secret);
+            self.assert_holds_no_secret(&format!("{:?}", reply.headers), &what);
+        } else {
+            self.assert_holds_no_secret(&format!("{:?} {}", reply.headers, reply.text()), &what);
+        }
+        let log = log::take();
+        self.assert_holds_no_secret(&log, &what);
+        self.log.lock().unwrap().push_str(&log);
+        reply.check(parts.status, &method, &what);
+        reply
+    }
+}
+
+/// A request with a bearer token, unless that is empty, and JSON for a body where there is one.
+pub(crate) fn request(
+    method: Method,
+    path: &str,
+    token: &str,
+    body: impl Into<Body>,
+) -> Request<Body> {
+    let has_body = method == Method::POST || method == Method::PATCH;
+    let mut request = Request::builder().method(method).uri(path);
+    if !token.is_empty() {
+        request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+    }
+    if has_body {
+        request = request.header(CONTENT_TYPE, "application/json");
+    }
+    request.body(body.into()).unwrap()
+}
+
+pub(crate) fn key_path(id: &str) -> String {
+    format!("/admin/keys/{id}")
+}
