@@ -268,6 +268,7 @@ async fn another_owners_key_is_as_good_as_missing(world: World) {
         assert_eq!(missing.status, 404, "{method} {body}");
         for path in [
             &*there,
+            "/admin/keys/currents",
             "/admin/keys/..%2f..%2fetc",
             "/admin/keys/%ff",
             "/admin/keys/%00",

@@ -39,10 +39,10 @@ async fn a_new_key_is_shown_whole_and_opens_what_it_grants(world: World) {
         "created_by": "admin-token",
         "expires_at": "2030-01-02T00:00:00Z",
         "last_used_at": null,
-        "previous": null,
         "revoked_at": null,
         "revoked_by": null,
         "revoked_reason": null,
+        "previous": null,
     });
     assert_eq!(*key, expected);
     assert!(secret.starts_with("acme_live_") && secret.len() == 48);

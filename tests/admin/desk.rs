@@ -11,10 +11,11 @@ use portcullis::Keyring;
 use portcullis::admin::Admin;
 use portcullis::key::KeyId;
 use portcullis::keyring::{Builder, Expiry, NewKey};
-use portcullis::store::{KeyStore, MemoryStore};
+use portcullis::store::{KeyStore, MemoryStore, SqliteStore};
 use portcullis::testing::{FakeClock, FaultStore, Faults};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use tempfile::TempDir;
 use tower::ServiceExt as _;
 
 pub(crate) const TOKEN: &str = "only-an-example-of-forty-characters-long";
@@ -24,7 +25,7 @@ pub(crate) const TOKEN: &str = "only-an-example-of-forty-characters-long";
 pub(crate) struct Desk {
     pub(crate) keyring: Keyring,
     pub(crate) clock: FakeClock,
-    store: Arc<dyn KeyStore>,
+    place: Place,
     router: Router,
 }
 
@@ -44,10 +45,45 @@ pub(crate) struct Answer {
     pub(crate) body: Value,
 }
 
+/// A store, and the folder that it is in if it is in one: that goes with the last desk.
+#[derive(Clone)]
+struct Place {
+    store: Arc<dyn KeyStore>,
+    folder: Option<Arc<TempDir>>,
+}
+
+impl Place {
+    fn memory(store: MemoryStore) -> Self {
+        Self {
+            store: Arc::new(store),
+            folder: None,
+        }
+    }
+
+    async fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("keys.db").display());
+        Self {
+            store: Arc::new(SqliteStore::connect(&url).await.unwrap()),
+            folder: Some(Arc::new(folder)),
+        }
+    }
+
+    /// The same place behind a store that does as it is told.
+    fn behind(&self) -> (Self, Faults) {
+        let store = FaultStore::new(Arc::clone(&self.store));
+        let faults = store.faults();
+        let behind = Self {
+            store: Arc::new(store),
+            folder: self.folder.clone(),
+        };
+        (behind, faults)
+    }
+}
+
 /// Every store; what holds on one holds on all.
-#[expect(clippy::unused_async, reason = "stores with a file have to be opened")]
-async fn stores() -> Vec<Arc<dyn KeyStore>> {
-    vec![Arc::new(MemoryStore::new())]
+async fn places() -> [Place; 2] {
+    [Place::memory(MemoryStore::new()), Place::sqlite().await]
 }
 
 impl Desk {
@@ -57,9 +93,9 @@ impl Desk {
     }
 
     pub(crate) async fn everywhere_with(options: impl Fn(Builder) -> Builder) -> Vec<Self> {
-        let stores = stores().await.into_iter();
-        stores
-            .map(|store| Self::on(store, FakeClock::new(), &options))
+        let places = places().await.into_iter();
+        places
+            .map(|place| Self::on(place, FakeClock::new(), &options))
             .collect()
     }
 
@@ -71,17 +107,13 @@ impl Desk {
     pub(crate) fn at_will_with(options: impl Fn(Builder) -> Builder) -> Self {
         let clock = FakeClock::new();
         let store = MemoryStore::with_clock(Arc::new(clock.clone()));
-        Self::on(Arc::new(store), clock.clone(), |builder| {
+        Self::on(Place::memory(store), clock.clone(), |builder| {
             options(builder.clock(Arc::new(clock.clone())))
         })
     }
 
-    fn on(
-        store: Arc<dyn KeyStore>,
-        clock: FakeClock,
-        options: impl Fn(Builder) -> Builder,
-    ) -> Self {
-        let builder = Keyring::builder(Arc::clone(&store))
+    fn on(place: Place, clock: FakeClock, options: impl Fn(Builder) -> Builder) -> Self {
+        let builder = Keyring::builder(Arc::clone(&place.store))
             .prefix("acme")
             .environments(["live", "test"]);
         let keyring = options(builder).build().unwrap();
@@ -90,7 +122,7 @@ impl Desk {
             router: admin.router(),
             keyring,
             clock,
-            store,
+            place,
         }
     }
 
@@ -101,16 +133,15 @@ impl Desk {
     }
 
     pub(crate) fn replica_with(&self, options: impl Fn(Builder) -> Builder) -> Self {
-        let store = FaultStore::new(Arc::clone(&self.store));
-        store.faults().lose_nudges(true);
-        Self::on(Arc::new(store), self.clock.clone(), options)
+        let (place, faults) = self.place.behind();
+        faults.lose_nudges(true);
+        Self::on(place, self.clock.clone(), options)
     }
 
     /// The same on a store that fails and waits on command.
     pub(crate) fn faulty(&self) -> (Self, Faults) {
-        let store = FaultStore::new(Arc::clone(&self.store));
-        let faults = store.faults();
-        let desk = Self::on(Arc::new(store), self.clock.clone(), |builder| builder);
+        let (place, faults) = self.place.behind();
+        let desk = Self::on(place, self.clock.clone(), |builder| builder);
         (desk, faults)
     }
 

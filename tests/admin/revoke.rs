@@ -62,7 +62,7 @@ async fn a_key_without_keys_write_ends_no_other(world: World) {
     let there = key_path(&target.id);
     for scopes in [&[][..], &["*"], &["keys:read"]] {
         let caller = world.key("a", scopes).await;
-        for path in [&*there, "/admin/keys/nonsense"] {
+        for path in [&*there, "/admin/keys/nonsense", "/admin/keys/currents"] {
             let reply = world.delete(path, &caller.secret).await;
             assert_eq!(reply.told(), (403, "insufficient_scope"), "{path}");
         }
