@@ -10,7 +10,7 @@ use super::fields::Fields;
 use super::given::{self, Null};
 use super::query::Query;
 use super::view::KeyView;
-use super::{KEYS_WRITE, body, commit};
+use super::{KEYS_WRITE, body};
 use crate::keyring::{End, KeyPatch};
 use crate::store::KeyName;
 use crate::timestamp::Timestamp;
@@ -36,12 +36,10 @@ pub(super) async fn change(mut call: Call) -> Answer {
         metadata: given::metadata(&mut fields, Null::Empty),
     };
     errors.check()?;
-    let changed = commit::to_the_end(async move {
-        let changed = keyring.update_as(caller.clone(), &id, patch).await?;
-        Ok(commit::logged(changed, "changed", &caller))
-    })
-    .await
-    .map_err(|error| refused_for(error, EXPIRES_AT))?;
+    let changed = keyring
+        .update_as(caller, &id, patch)
+        .await
+        .map_err(|error| refused_for(error, EXPIRES_AT))?;
     Ok(json(
         StatusCode::OK,
         &KeyView::new(&changed.record, changed.now),

@@ -1,41 +1,15 @@
-//! Changes: brought to their end, written to the log, and answered where they are refused.
+//! Changes that did not happen, or may not have, and how that is answered.
 
 use std::error::Error;
 
 use http::StatusCode;
-use tracing::Instrument as _;
 
 use super::KEYS_WRITE;
 use super::answer::Refused;
-use crate::keyring::{Caller, Changed, Dead, WriteError};
+use crate::keyring::{Dead, WriteError};
 use crate::layer::{Reason, Rejection};
 use crate::scope::Demand;
-use crate::store::{KeyRecord, Refusal, StoreError};
-
-/// Runs a change on a task of its own: a client that hangs up leaves nothing half done, nor
-/// anything done that is not in the log.
-pub(super) async fn to_the_end<T: Send + 'static>(
-    change: impl Future<Output = Result<T, WriteError>> + Send + 'static,
-) -> Result<T, WriteError> {
-    tokio::spawn(change.in_current_span())
-        .await
-        // It panicked, and may have done so after the COMMIT.
-        .unwrap_or(Err(WriteError::OutcomeUnknown(None)))
-}
-
-/// Writes down a change that was made. The id is enough to find all the rest; names are what
-/// somebody typed, and stay out of the log.
-pub(super) fn log(what: &'static str, caller: &Caller, key: &KeyRecord) {
-    tracing::info!(key = %key.id, by = %caller.provenance(), "key {what}");
-}
-
-/// Writes a change down, if anything was changed.
-pub(super) fn logged(changed: Changed, what: &'static str, caller: &Caller) -> Changed {
-    if changed.written {
-        log(what, caller, &changed.record);
-    }
-    changed
-}
+use crate::store::{Refusal, StoreError};
 
 impl From<WriteError> for Refused {
     fn from(error: WriteError) -> Self {

@@ -13,7 +13,7 @@ use super::idempotency::{self, Again};
 use super::json::Json;
 use super::query::Query;
 use super::view::KeyView;
-use super::{KEYS_WRITE, body, commit};
+use super::{KEYS_WRITE, body};
 use crate::key::PlainKey;
 use crate::keyring::{Expiry, Keyring, Made, Making, NewKey, WriteError};
 use crate::lifetime::parse_lifetime;
@@ -65,28 +65,17 @@ pub(super) async fn create(call: Call) -> Answer {
         ),
         None => None,
     };
-    let made = commit::to_the_end(async move {
-        let _running = running;
-        let making = Making {
-            recognisable,
-            ..Making::default()
-        };
-        let made = keyring.create_as(caller.clone(), new, making).await?;
-        let what = if made.again {
-            "created again, with another secret"
-        } else {
-            "created"
-        };
-        commit::log(what, &caller, &made.record);
-        Ok(made)
-    })
-    .await
-    .map_err(|error| refused_for(error, expiry_field))?;
+    let making = Making {
+        recognisable,
+        ..Making::default()
+    };
+    let made = keyring.create_as(caller, new, making).await;
+    drop(running);
+    let made = made.map_err(|error| refused_for(error, expiry_field))?;
     let Made {
         now,
         record,
         secret,
-        again: _,
     } = &made;
     let view = KeyView::new(record, *now);
     let mut response = json(StatusCode::CREATED, &Handed::new(view, secret));

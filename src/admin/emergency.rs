@@ -9,7 +9,7 @@ use super::errors::Errors;
 use super::fields::Fields;
 use super::json::Json;
 use super::query::Query;
-use super::{KEYS_ADMIN, body, commit, given};
+use super::{KEYS_ADMIN, body, given};
 use crate::keyring::WriteError;
 use crate::scope::Demand;
 use crate::store::{Owner, Provenance, Refusal, Whose};
@@ -26,15 +26,8 @@ pub(super) async fn revoke_all(call: Call) -> Answer {
     let body = body::read(&call.parts.headers, call.body).await?;
     let (whose, reason) = asked_for(body, call.parts.uri.query())?;
     let (keyring, caller) = (call.desk.gate.keyring.clone(), call.caller);
-    let revoked = commit::to_the_end(async move {
-        let revoked = keyring.revoke_all_as(caller.clone(), whose, reason).await?;
-        if revoked > 0 {
-            tracing::info!(revoked, by = %caller.provenance(), "keys revoked by an emergency stop");
-        }
-        Ok(revoked)
-    })
-    .await
-    .map_err(|error| match error {
+    let revoked = keyring.revoke_all_as(caller, whose, reason).await;
+    let revoked = revoked.map_err(|error| match error {
         WriteError::Refused(Refusal::CallerLacksScope) => {
             Refused::insufficient_scope(Demand::one(KEYS_ADMIN))
         }

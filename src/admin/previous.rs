@@ -2,12 +2,12 @@
 
 use http::StatusCode;
 
+use super::KEYS_WRITE;
 use super::answer::{Answer, json};
 use super::caller::Call;
 use super::errors::Errors;
 use super::query::Query;
 use super::view::KeyView;
-use super::{KEYS_WRITE, commit};
 
 pub(super) async fn end(mut call: Call) -> Answer {
     call.needs(KEYS_WRITE)?;
@@ -16,11 +16,7 @@ pub(super) async fn end(mut call: Call) -> Answer {
     Query::of(call.parts.uri.query(), &[], &mut errors);
     errors.check()?;
     let (keyring, caller) = (call.desk.gate.keyring.clone(), call.caller);
-    let ended = commit::to_the_end(async move {
-        let ended = keyring.end_previous_as(caller.clone(), &id).await?;
-        Ok(commit::logged(ended, "left with one secret", &caller))
-    })
-    .await?;
+    let ended = keyring.end_previous_as(caller, &id).await?;
     Ok(json(
         StatusCode::OK,
         &KeyView::new(&ended.record, ended.now),

@@ -7,7 +7,7 @@ use super::caller::Call;
 use super::errors::Errors;
 use super::query::Query;
 use super::view::KeyView;
-use super::{KEYS_WRITE, commit, given};
+use super::{KEYS_WRITE, given};
 use crate::key::KeyId;
 
 pub(super) async fn revoke(mut call: Call) -> Answer {
@@ -31,11 +31,7 @@ pub(super) fn reason_in(query: Option<&str>) -> Result<Option<String>, Refused> 
 
 pub(super) async fn commit(call: Call, id: KeyId, reason: Option<String>) -> Answer {
     let (keyring, caller) = (call.desk.gate.keyring.clone(), call.caller);
-    let revoked = commit::to_the_end(async move {
-        let revoked = keyring.revoke_as(caller.clone(), &id, reason).await?;
-        Ok(commit::logged(revoked, "revoked", &caller))
-    })
-    .await?;
+    let revoked = keyring.revoke_as(caller, &id, reason).await?;
     Ok(json(
         StatusCode::OK,
         &KeyView::new(&revoked.record, revoked.now),

@@ -11,7 +11,7 @@ use super::errors::Errors;
 use super::fields::Fields;
 use super::query::Query;
 use super::view::KeyView;
-use super::{KEYS_WRITE, body, commit};
+use super::{KEYS_WRITE, body};
 use crate::keyring::LONGEST_GRACE;
 
 pub(super) async fn rotate(mut call: Call) -> Answer {
@@ -35,13 +35,7 @@ pub(super) async fn rotate(mut call: Call) -> Answer {
         None => keyring.format().default_environment().clone(),
     };
     let grace = Duration::from_secs(grace.into());
-    let (rotated, secret) = commit::to_the_end(async move {
-        let (rotated, secret) = keyring
-            .rotate_as(caller.clone(), &id, &environment, grace)
-            .await?;
-        Ok((commit::logged(rotated, "rotated", &caller), secret))
-    })
-    .await?;
+    let (rotated, secret) = keyring.rotate_as(caller, &id, &environment, grace).await?;
     let view = KeyView::new(&rotated.record, rotated.now);
     Ok(json(StatusCode::OK, &Handed::new(view, &secret)))
 }

@@ -52,7 +52,7 @@ pub(crate) use last_used::Usage;
 pub(crate) use manage::LONGEST_GRACE;
 pub use new_key::{Created, InvalidNewKey, NewKey};
 #[cfg(feature = "admin")]
-pub(crate) use on_behalf::{Changed, Made, Making, Recognisable};
+pub(crate) use on_behalf::{Made, Making, Recognisable};
 pub use writes::WriteError;
 
 /// The keys of a service: one handle that verifies, creates, lists, changes and revokes.

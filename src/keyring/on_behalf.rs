@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::authority::{self, Caller, Draft, KeyPatch, Rotation, SelfService};
 use super::new_key::{Created, NewKey};
+use super::writes::Line;
 use super::{Keyring, WriteError};
 use crate::key::{Environment, GenerateError, GeneratedKey, KeyId, PlainKey};
 use crate::scope::{Grant, ScopeSet};
@@ -63,14 +64,16 @@ impl Keyring {
             only_first: making.only_first,
             request: making.recognisable.map(|known| known.request),
         };
-        let drafted = draft.id.clone();
         let mut subjects = caller.subjects(None);
         subjects.replay = making.recognisable.map(|known| known.by);
+        let line = Line {
+            drafted: Some(draft.id.clone()),
+            ..line("created", &caller)
+        };
         let decide = move |rows: &_| authority::create(&caller, &draft, rows);
-        let Changed { now, record, .. } = changed(self.inner.write(subjects, decide).await?)?;
+        let Changed { now, record, .. } = changed(self.inner.write(subjects, line, decide).await?)?;
         Ok(Made {
             now,
-            again: record.id != drafted,
             record,
             secret: key.plain,
         })
@@ -87,8 +90,9 @@ impl Keyring {
         }
         let self_service = self.self_service();
         let subjects = caller.subjects(Some(id.clone()));
+        let line = line("changed", &caller);
         let decide = move |rows: &_| authority::update(&caller, &patch, self_service, rows);
-        changed(self.inner.write(subjects, decide).await?)
+        changed(self.inner.write(subjects, line, decide).await?)
     }
 
     /// `environment` is that of the key, which its caller has looked up: it never changes.
@@ -107,8 +111,9 @@ impl Keyring {
             self_service: self.self_service(),
         };
         let subjects = caller.subjects(Some(id.clone()));
+        let line = line("rotated", &caller);
         let decide = move |rows: &_| authority::rotate(&caller, &rotation, rows);
-        let rotated = changed(self.inner.write(subjects, decide).await?)?;
+        let rotated = changed(self.inner.write(subjects, line, decide).await?)?;
         Ok((rotated, key.plain))
     }
 
@@ -118,8 +123,9 @@ impl Keyring {
         id: &KeyId,
     ) -> Result<Changed, WriteError> {
         let subjects = caller.subjects(Some(id.clone()));
+        let line = line("left with one secret", &caller);
         let decide = move |rows: &_| authority::end_previous(&caller, rows);
-        changed(self.inner.write(subjects, decide).await?)
+        changed(self.inner.write(subjects, line, decide).await?)
     }
 
     pub(crate) async fn revoke_as(
@@ -129,8 +135,9 @@ impl Keyring {
         reason: Option<String>,
     ) -> Result<Changed, WriteError> {
         let subjects = caller.subjects(Some(id.clone()));
+        let line = line("revoked", &caller);
         let decide = move |rows: &_| authority::revoke(&caller, reason.as_deref(), rows);
-        changed(self.inner.write(subjects, decide).await?)
+        changed(self.inner.write(subjects, line, decide).await?)
     }
 
     pub(crate) async fn revoke_all_as(
@@ -140,8 +147,9 @@ impl Keyring {
         reason: String,
     ) -> Result<u64, WriteError> {
         let subjects = caller.subjects(None);
+        let line = line("revoked by an emergency stop", &caller);
         let decide = move |rows: &_| authority::revoke_all(&caller, &whose, &reason, rows);
-        match self.inner.write(subjects, decide).await?.outcome {
+        match self.inner.write(subjects, line, decide).await?.outcome {
             Outcome::RevokedAll { revoked, .. } => Ok(revoked),
             Outcome::Refused(refusal) => Err(WriteError::Refused(refusal)),
             Outcome::Committed { .. } | Outcome::Kept { .. } => {
@@ -178,6 +186,14 @@ impl Keyring {
     }
 }
 
+fn line(what: &'static str, caller: &Caller) -> Line {
+    Line {
+        what,
+        by: caller.provenance(),
+        drafted: None,
+    }
+}
+
 /// A key that was made.
 #[derive(Debug)]
 pub(crate) struct Made {
@@ -189,12 +205,6 @@ pub(crate) struct Made {
     pub(crate) now: Timestamp,
     pub(crate) record: KeyRecord,
     pub(crate) secret: PlainKey,
-    /// Whether a request before had made it, so that it has got only another secret now.
-    #[cfg_attr(
-        not(feature = "admin"),
-        expect(dead_code, reason = "only the admin router asks")
-    )]
-    pub(crate) again: bool,
 }
 
 impl From<Made> for Created {
@@ -212,25 +222,16 @@ pub(crate) struct Changed {
     /// The store's clock.
     pub(crate) now: Timestamp,
     pub(crate) record: KeyRecord,
-    /// Whether anything was written, or all was as it should be.
-    #[cfg_attr(
-        not(feature = "admin"),
-        expect(dead_code, reason = "only the admin router asks")
-    )]
-    pub(crate) written: bool,
 }
 
 fn changed(transacted: Transacted) -> Result<Changed, WriteError> {
-    let (record, written) = match transacted.outcome {
-        Outcome::Committed { record, .. } => (record, true),
-        Outcome::Kept { record, .. } => (record, false),
-        Outcome::Refused(refusal) => return Err(WriteError::Refused(refusal)),
+    let now = transacted.now;
+    match transacted.outcome {
+        Outcome::Committed { record, .. } | Outcome::Kept { record, .. } => {
+            Ok(Changed { now, record })
+        }
+        Outcome::Refused(refusal) => Err(WriteError::Refused(refusal)),
         // Not what any decision here asks for: a store that answers so cannot be believed.
-        Outcome::RevokedAll { .. } => return Err(WriteError::OutcomeUnknown(None)),
-    };
-    Ok(Changed {
-        now: transacted.now,
-        record,
-        written,
-    })
+        Outcome::RevokedAll { .. } => Err(WriteError::OutcomeUnknown(None)),
+    }
 }

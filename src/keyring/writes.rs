@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
+use tracing::Instrument as _;
 
 use super::Inner;
-use crate::key::KeyDigest;
+use crate::key::{KeyDigest, KeyId};
 use crate::store::{
-    Decision, Outcome, Refusal, Rows, StoreError, StoreErrorKind, Subjects, Touched, Transacted,
+    Decision, Outcome, Provenance, Refusal, Rows, StoreError, StoreErrorKind, Subjects, Touched,
+    Transacted,
 };
 
 /// How long a caller of the admin API waits for the store. A write itself goes on to its end.
@@ -45,11 +47,12 @@ impl Inner {
     pub(super) async fn write(
         self: &Arc<Self>,
         subjects: Subjects,
+        line: Line,
         mut decide: impl FnMut(&Rows) -> Result<Decision, Refusal> + Send + 'static,
     ) -> Result<Transacted, WriteError> {
         let inner = Arc::clone(self);
         let decide = Box::new(move |rows: &Rows| decide(rows).unwrap_or_else(Decision::Refuse));
-        let task = tokio::spawn(async move {
+        let work = async move {
             let unsettled = Unsettled(&inner);
             let caller = subjects.caller;
             let highest_then = inner.timeline.highest();
@@ -61,13 +64,15 @@ impl Inner {
                 Ok(transacted) => {
                     unsettled.settle();
                     inner.heed(transacted, caller, highest_then);
+                    line.write(&transacted.outcome);
                 }
                 // The drop forgets: what it put out of date is not known.
                 Err(error) if error.kind() == StoreErrorKind::OutcomeUnknown => drop(unsettled),
                 Err(_) => unsettled.settle(),
             }
             result
-        });
+        };
+        let task = tokio::spawn(work.in_current_span());
         let transacted = match timeout(PATIENCE, task).await {
             Ok(Ok(Ok(transacted))) => transacted,
             Ok(Ok(Err(error))) if error.kind() == StoreErrorKind::OutcomeUnknown => {
@@ -114,6 +119,36 @@ impl Inner {
                  everything remembered is dropped"
             );
             self.wake.notify_one();
+        }
+    }
+}
+
+/// The line that a change leaves in the log, written by the task that makes the change: also when
+/// whoever asked for it has left, or has waited too long. The id is enough to find all the rest;
+/// names are what somebody typed, and stay out of it.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) what: &'static str,
+    pub(super) by: Provenance,
+    /// The id that a new key was to have. A request that comes again has another one changed.
+    pub(super) drafted: Option<KeyId>,
+}
+
+impl Line {
+    fn write(&self, outcome: &Outcome) {
+        let (by, mut what) = (&self.by, self.what);
+        match outcome {
+            Outcome::Committed { record, .. } => {
+                if self.drafted.as_ref().is_some_and(|id| *id != record.id) {
+                    what = "created again, with another secret";
+                }
+                tracing::info!(key = %record.id, %by, "key {what}");
+            }
+            Outcome::RevokedAll {
+                revoked: revoked @ 1..,
+                ..
+            } => tracing::info!(revoked, %by, "keys {what}"),
+            Outcome::RevokedAll { .. } | Outcome::Kept { .. } | Outcome::Refused(_) => {}
         }
     }
 }

@@ -5,8 +5,9 @@
 use super::fixture::{Answer, DISABLED, REVOKED, Replica, UNKNOWN, allowed, soon};
 use crate::key::{GeneratedKey, KeyId};
 use crate::keyring::authority::{self, Caller, Draft, Expiry};
+use crate::keyring::writes::Line;
 use crate::scope::ScopeSet;
-use crate::store::{KeyName, Metadata, Owner, Subjects};
+use crate::store::{KeyName, Metadata, Owner, Provenance, Subjects};
 
 #[derive(Clone, Copy, Debug)]
 enum Change {
@@ -236,7 +237,15 @@ async fn insert(replica: &Replica, key: GeneratedKey) {
         only_first: false,
         request: None,
     };
+    let line = Line {
+        what: "created",
+        by: Provenance::System,
+        drafted: None,
+    };
     let decide = move |rows: &_| authority::create(&Caller::System, &draft, rows);
-    let write = replica.keyring.inner.write(Subjects::default(), decide);
+    let write = replica
+        .keyring
+        .inner
+        .write(Subjects::default(), line, decide);
     write.await.unwrap();
 }
