@@ -2,8 +2,10 @@
 
 mod agreement;
 mod authority;
+mod authority_model;
 mod background;
 mod builder;
+mod chance;
 mod debug;
 mod expiry;
 mod fixture;
