@@ -17,4 +17,5 @@ mod races;
 mod remembering;
 mod replicas;
 mod restore;
+mod rotation;
 mod writes;

@@ -191,8 +191,10 @@ impl KeyStore for MemoryStore {
                 outcome
             }
             Decision::Update(record) => {
-                let digest = state.target(&rows, &record.id)?.digest;
-                state.put(record, vec![Touched::changed(&digest)], nonce)?
+                // Both secrets, while one is in its grace: each opens the key as it was.
+                let digests = state.target(&rows, &record.id)?.digests();
+                let touched = digests.map(|digest| Touched::changed(&digest)).collect();
+                state.put(record, touched, nonce)?
             }
             Decision::Rotate { record, digest } => {
                 state.target(&rows, &record.id)?;

@@ -28,7 +28,7 @@ pub(super) struct State {
 #[cfg_attr(test, derive(Clone))]
 pub(super) struct Stored {
     record: KeyRecord,
-    pub(super) digest: KeyDigest,
+    digest: KeyDigest,
     /// That of `record.previous`.
     previous: Option<KeyDigest>,
 }
@@ -309,7 +309,7 @@ impl State {
 }
 
 impl Stored {
-    fn digests(&self) -> impl Iterator<Item = KeyDigest> + use<> {
+    pub(super) fn digests(&self) -> impl Iterator<Item = KeyDigest> + use<> {
         [Some(self.digest), self.previous].into_iter().flatten()
     }
 }
