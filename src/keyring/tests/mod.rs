@@ -12,6 +12,7 @@ mod fixture;
 mod flights;
 mod freshness;
 mod junk;
+mod last_used;
 mod outage;
 mod races;
 mod remembering;
