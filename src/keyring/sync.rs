@@ -42,7 +42,9 @@ enum Break {
 /// `followed` is how far the history was followed when the sync was sent. The newest revision seen
 /// may lie above the last one applied, by a write of ours: a store below it has lost that write.
 fn continuity(followed: Followed, report: &SyncReport) -> Continuity {
-    let Followed { applied, highest } = followed;
+    let Followed {
+        applied, highest, ..
+    } = followed;
     let Some(since) = applied else {
         return Continuity::First;
     };
@@ -283,6 +285,7 @@ mod tests {
                 highest: test
                     .written
                     .max(test.since.map_or(0, |since| since.revision)),
+                seamless: 0,
             };
             assert_eq!(continuity(followed, &report), test.result, "{}", test.name);
         }

@@ -68,13 +68,17 @@ async fn with_a_grace_the_old_secret_dies_at_its_very_end_unasked() {
     let created = replica.create().await;
     let key = rotated(&replica, created, GRACE).await;
     // No sync renews the lease meanwhile but this one, which finds nothing.
-    replica.clock.advance(GRACE - Duration::from_secs(1));
+    replica
+        .clock
+        .advance(GRACE.saturating_sub(Duration::from_secs(1)));
     replica.sync().await;
     assert_eq!(replica.ask(&key.old).await, allowed());
     assert_eq!(replica.ask(&key.new).await, allowed());
     let look_ups = replica.faults.look_ups.calls();
     replica.faults.fail();
-    replica.clock.advance(Duration::from_secs(1) - TICK);
+    replica
+        .clock
+        .advance(Duration::from_secs(1).saturating_sub(TICK));
     assert_eq!(replica.ask(&key.old).await, allowed());
     replica.clock.advance(TICK);
     assert_eq!(replica.ask(&key.old).await, EXPIRED);
@@ -94,7 +98,9 @@ async fn jumps_of_the_wall_clock_do_not_prolong_a_grace() {
     let key = rotated(&replica, created, GRACE).await;
     assert_eq!(replica.ask(&key.old).await, allowed());
     replica.clock.set_wall(crate::timestamp::Timestamp::MIN);
-    replica.clock.advance(GRACE - Duration::from_secs(1));
+    replica
+        .clock
+        .advance(GRACE.saturating_sub(Duration::from_secs(1)));
     replica.sync().await;
     assert_eq!(replica.ask(&key.old).await, allowed());
     replica.clock.advance(Duration::from_secs(1));
@@ -109,7 +115,9 @@ async fn a_grace_never_outlives_the_key() {
     let record = replica.keyring.get(&key.id).await.unwrap().unwrap();
     let previous = record.previous.unwrap();
     assert_eq!(Some(previous.expires_at), record.expires_at);
-    replica.clock.advance(Duration::from_secs(3) - TICK);
+    replica
+        .clock
+        .advance(Duration::from_secs(3).saturating_sub(TICK));
     assert_eq!(replica.ask(&key.old).await, allowed());
     replica.clock.advance(TICK);
     assert_eq!(replica.ask(&key.old).await, EXPIRED);
@@ -132,7 +140,9 @@ async fn a_life_cut_short_later_cuts_a_running_grace_and_a_longer_one_does_not_p
         replica.keyring.update(&key.id, patch).await.unwrap();
     };
     end_in(1).await;
-    replica.clock.advance(Duration::from_secs(1) - TICK);
+    replica
+        .clock
+        .advance(Duration::from_secs(1).saturating_sub(TICK));
     assert_eq!(replica.ask(&key.old).await, allowed());
     end_in(3_600).await;
     replica.clock.advance(GRACE / 2);
@@ -349,4 +359,25 @@ async fn a_rotation_whose_answer_is_lost_leaves_no_old_secret_remembered() {
     let again = replica.keyring.rotate(&created.key.id, Duration::ZERO);
     let again = again.await.unwrap();
     assert_eq!(replica.ask(again.secret.expose()).await, allowed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_revoke_no_secret_is_left_that_was_replaced_elsewhere_unheard_of() {
+    for syncs_fail in [false, true] {
+        let clock = FakeClock::new();
+        let store = MemoryStore::with_clock(Arc::new(clock.clone()));
+        let (here, there) = (on(store.clone(), &clock).await, on(store, &clock).await);
+        let created = here.create().await;
+        let old = created.secret.expose().to_owned();
+        assert_eq!(here.ask(&old).await, allowed());
+        let key = rotated(&there, created, Duration::ZERO).await;
+        assert_eq!(here.ask(&old).await, allowed(), "not heard of yet");
+        if syncs_fail {
+            here.faults.syncs.fail();
+        }
+        here.revoke(&key.id).await;
+        // The store no longer knows that this was a secret of the key.
+        assert_eq!(here.ask(&old).await, UNKNOWN, "syncs fail: {syncs_fail}");
+        assert_eq!(here.ask(&key.new).await, REVOKED);
+    }
 }
