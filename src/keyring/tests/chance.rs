@@ -1,6 +1,6 @@
 //! Chance that repeats itself: the same seed, the same choices.
 
-/// A seeded generator (SplitMix64).
+/// A seeded generator (`SplitMix64`).
 #[derive(Clone, Debug)]
 pub(super) struct Chance(u64);
 
