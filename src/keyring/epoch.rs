@@ -50,6 +50,20 @@ pub(crate) struct Followed {
     pub(crate) highest: u64,
     /// How many writes of ours were heeded.
     pub(crate) writes: u64,
+    /// Every change up to this revision has been heeded in the current epoch, be it by a sync or
+    /// as a write of ours that followed on the one before.
+    pub(crate) seamless: u64,
+}
+
+/// How a write fits into the history that was followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fit {
+    /// Whatever came before it is known of.
+    Seamless,
+    /// Others have written before it, of which nothing is known yet.
+    Gap,
+    /// It went to another history; what was remembered is dropped.
+    Broken,
 }
 
 impl Timeline {
@@ -64,6 +78,7 @@ impl Timeline {
                 applied: None,
                 highest: 0,
                 writes: 0,
+                seamless: 0,
             }),
             epochs: AtomicU64::new(0),
             sizes,
@@ -99,6 +114,7 @@ impl Timeline {
         }
         history.applied = Some(position);
         history.highest = history.highest.max(position.revision);
+        history.seamless = history.seamless.max(position.revision);
         // Last: the lease vouches for everything above.
         epoch.freshness.publish_sync(began);
     }
@@ -119,6 +135,8 @@ impl Timeline {
             position.revision
         };
         history.highest = revision;
+        // Nothing is remembered yet, and nothing read below this will be.
+        history.seamless = revision;
         let epoch = self.next_epoch(revision);
         // Before anybody can see the new epoch; a look-up of the old one lands in the old cache.
         epoch.freshness.publish_sync(began);
@@ -126,18 +144,22 @@ impl Timeline {
     }
 
     /// A write of ours committed at `revision`, or found its change already made; its caller
-    /// hears of it only after this. `least` is the lowest revision it can have in the history that
-    /// was known when it was sent. Answers whether that history still holds; if not, everything is
-    /// looked up again until the next sync.
+    /// hears of it only after this. `highest_then` is the newest revision seen before it was sent.
+    /// Where the history that was known then holds no more, everything is looked up again until
+    /// the next sync.
     pub(crate) fn heed(
         &self,
         store: StoreId,
         revision: u64,
         touched: &[Touched],
-        least: u64,
-    ) -> bool {
+        committed: bool,
+        highest_then: u64,
+    ) -> Fit {
         let mut history = self.history();
         history.writes += 1;
+        // A commit gets a revision above all that were known when it was sent; what is found done
+        // has one at least as high.
+        let least = highest_then + u64::from(committed);
         let another = history
             .applied
             .is_some_and(|applied| applied.store != store);
@@ -145,9 +167,10 @@ impl Timeline {
             // It went to another store, or to another past of it, than the one we know: what we
             // remember is not of that.
             history.highest = revision;
+            history.seamless = revision;
             let epoch = self.next_epoch(revision);
             self.current.store(Arc::new(epoch));
-            return false;
+            return Fit::Broken;
         }
         history.highest = history.highest.max(revision);
         // Under the lock that a swap takes too, so that the bump is not lost on an epoch on its
@@ -156,12 +179,22 @@ impl Timeline {
         for &touched in touched {
             epoch.bump(touched, revision);
         }
-        true
+        let others = revision - u64::from(committed && revision > 0);
+        if others <= history.seamless {
+            history.seamless = history.seamless.max(revision);
+            return Fit::Seamless;
+        }
+        if history.applied.is_none() {
+            // Before the first sync nothing that is remembered is believed.
+            return Fit::Seamless;
+        }
+        Fit::Gap
     }
 
     /// Nothing remembered can be believed any more, and nothing will be until the next sync.
     pub(crate) fn forget(&self) {
-        let history = self.history();
+        let mut history = self.history();
+        history.seamless = history.highest;
         let epoch = self.next_epoch(history.highest);
         self.current.store(Arc::new(epoch));
     }

@@ -286,6 +286,7 @@ mod tests {
                     .written
                     .max(test.since.map_or(0, |since| since.revision)),
                 writes: 0,
+                seamless: 0,
             };
             assert_eq!(continuity(followed, &report), test.result, "{}", test.name);
         }

@@ -7,6 +7,7 @@ use tokio::time::timeout;
 use tracing::Instrument as _;
 
 use super::Inner;
+use super::epoch::Fit;
 use crate::key::{KeyDigest, KeyId};
 use crate::store::{
     Decision, Outcome, Provenance, Refusal, Rows, StoreError, StoreErrorKind, Subjects, Touched,
@@ -63,7 +64,9 @@ impl Inner {
             match &result {
                 Ok(transacted) => {
                     unsettled.settle();
-                    inner.heed(transacted, caller, highest_then);
+                    if inner.heed(transacted, caller, highest_then) == Fit::Gap {
+                        inner.catch_up().await;
+                    }
                     line.write(&transacted.outcome);
                 }
                 // The drop forgets: what it put out of date is not known.
@@ -90,7 +93,7 @@ impl Inner {
 
     /// Makes what a transaction did, or found done, hold for what is remembered here, before
     /// anybody is told of it.
-    fn heed(&self, transacted: &Transacted, caller: Option<KeyDigest>, highest_then: u64) {
+    fn heed(&self, transacted: &Transacted, caller: Option<KeyDigest>, highest_then: u64) -> Fit {
         let (touched, committed) = match &transacted.outcome {
             Outcome::Committed { touched, .. } => (touched.clone(), true),
             Outcome::RevokedAll { touched, revoked } => (touched.clone(), *revoked > 0),
@@ -100,25 +103,31 @@ impl Inner {
                 let touched = caller.iter().map(Touched::changed).collect();
                 (touched, false)
             }
-            Outcome::Refused(_) => return,
+            Outcome::Refused(_) => return Fit::Seamless,
         };
-        // A commit gets a revision above all that were known when it was sent; what is found done
-        // has one at least as high.
-        let least = if committed {
-            highest_then + 1
-        } else {
-            highest_then
-        };
-        let unbroken = self
+        let Transacted {
+            store, revision, ..
+        } = *transacted;
+        let fit = self
             .timeline
-            .heed(transacted.store, transacted.revision, &touched, least);
-        if !unbroken {
+            .heed(store, revision, &touched, committed, highest_then);
+        if fit == Fit::Broken {
             tracing::error!(
                 revision = transacted.revision,
                 "a write went to another history than the one followed so far: \
                  everything remembered is dropped"
             );
             self.wake.notify_one();
+        }
+        fit
+    }
+
+    /// Others have written before the write that is about to be answered. What they did may be
+    /// what its caller takes for granted: a secret that was replaced elsewhere is none of the
+    /// key's any more, so that a revoke here does not touch it, and yet it may be remembered here.
+    async fn catch_up(self: &Arc<Self>) {
+        if self.sync().await.is_err() {
+            self.timeline.forget();
         }
     }
 }

@@ -1,0 +1,784 @@
+//! The rules of authority told a second time, naively, against random callers, requests and rows.
+//!
+//! Nothing here is taken from `authority.rs`. What a list of scopes grants is found out by going
+//! through a universe of concrete scopes one by one, so that "no more than the caller" is the
+//! inclusion of two sets. Apart from the comparison with that second telling, every decision is
+//! asked whether it lets anybody have what the caller has not.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::chance::Chance;
+use crate::key::{KeyDigest, KeyHint};
+use crate::keyring::authority::{
+    self, Caller, Draft, End, Expiry, KeyPatch, Rotation, SelfService,
+};
+use crate::principal::{Known, Principal};
+use crate::scope::ScopeSet;
+use crate::store::{
+    Decision, FoundKey, KeyName, KeyRecord, Metadata, Owner, Previous, Provenance, Refusal, Replay,
+    Revocation, Rows, Whose,
+};
+use crate::timestamp::Timestamp;
+
+const PAIRS: u64 = 100_000;
+
+const CALLER: &str = "key_000000000000000c";
+const TARGET: &str = "key_000000000000000t";
+const NEW: &str = "key_000000000000000n";
+const NEW_DIGEST: KeyDigest = KeyDigest::from_bytes([7; 32]);
+
+/// What can be granted.
+const GRANTS: [&str; 16] = [
+    "*",
+    "a",
+    "a:*",
+    "a:x",
+    "a:y",
+    "a:x:*",
+    "a:x:1",
+    "a::*",
+    "b",
+    "b:*",
+    "b:1",
+    "keyset:*",
+    "keyset:1",
+    "keys:read",
+    "keys:write",
+    "keys:admin",
+];
+
+/// What can be asked for: all plain scopes of above, and below each wildcard one that is not named
+/// anywhere, so that no list of plain scopes passes for the wildcard.
+const UNIVERSE: [&str; 20] = [
+    "a",
+    "a:",
+    "a:x",
+    "a:y",
+    "a:other",
+    "a:x:",
+    "a:x:1",
+    "a:x:other",
+    "a::other",
+    "b",
+    "b:",
+    "b:1",
+    "b:other",
+    "keys",
+    "keyset:1",
+    "keyset:other",
+    "other",
+    "keys:read",
+    "keys:write",
+    "keys:admin",
+];
+
+/// `*` grants everything but the reserved `keys:` scopes; `p:*` everything below `p:`; `keys:admin`
+/// includes `keys:write`, which includes `keys:read`; anything else grants itself.
+fn grants(grant: &str, scope: &str) -> bool {
+    let reserved = scope.starts_with("keys:");
+    match grant {
+        "keys:admin" => reserved,
+        "keys:write" => scope == "keys:write" || scope == "keys:read",
+        "*" => !reserved,
+        _ => match grant.strip_suffix('*') {
+            Some(prefix) => !reserved && scope != prefix && scope.starts_with(prefix),
+            None => grant == scope,
+        },
+    }
+}
+
+/// All that these grants allow.
+fn reach(scopes: &ScopeSet) -> BTreeSet<&'static str> {
+    let allowed = |scope: &&str| scopes.iter().any(|grant| grants(grant.as_str(), scope));
+    UNIVERSE.into_iter().filter(allowed).collect()
+}
+
+fn holds(key: &KeyRecord, scope: &str) -> bool {
+    reach(&key.scopes).contains(scope)
+}
+
+/// The end of a life as a number, never being beyond all others.
+fn end(moment: Option<Timestamp>) -> i64 {
+    moment.map_or(i64::MAX, Timestamp::unix_micros)
+}
+
+/// The end of what the caller came in with: its key's or its secret's, whichever is first.
+fn own_end(caller: &FoundKey) -> i64 {
+    end(caller.record.expires_at).min(end(caller.secret_expires_at))
+}
+
+fn is_alive(caller: &FoundKey, now: Timestamp) -> bool {
+    caller.record.revoked.is_none() && caller.record.enabled && own_end(caller) > now.unix_micros()
+}
+
+/// Whether a key like this is within what the caller holds.
+fn is_within(caller: &FoundKey, key: &KeyRecord) -> bool {
+    reach(&key.scopes).is_subset(&reach(&caller.record.scopes))
+        && key.environment == caller.record.environment
+        && end(key.expires_at) <= own_end(caller)
+}
+
+/// Whether the caller is told that this owner's keys exist.
+fn sees(caller: &FoundKey, owner: &Owner) -> bool {
+    caller.record.owner == *owner || holds(&caller.record, "keys:admin")
+}
+
+/// A request about keys.
+#[derive(Clone, Debug)]
+enum Request {
+    Create(Box<Draft>),
+    Update(KeyPatch, bool),
+    Rotate(Duration, bool),
+    EndPrevious,
+    Revoke,
+    RevokeAll(Whose),
+}
+
+/// Who asks.
+#[derive(Clone, Copy)]
+enum Asks<'a> {
+    /// The application itself, or the admin token: everything is allowed.
+    Almighty,
+    /// A key, and its row if there is one.
+    Key(Option<&'a FoundKey>),
+}
+
+/// What the rules say, as far as the outside can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// 401.
+    CallerDead,
+    /// 403 `insufficient_scope`.
+    LacksScope,
+    /// 422.
+    InvalidField,
+    /// Another request under the same `Idempotency-Key`.
+    ReplayDiffers,
+    /// The store is not new.
+    NotTheFirst,
+    /// 404.
+    NotFound,
+    /// 403 `exceeds_caller`.
+    Exceeds,
+    /// 409.
+    Revoked,
+    Expired,
+    Makes,
+    Changes,
+    Rotates,
+    EndsPrevious,
+    RevokesAll,
+    Keeps,
+}
+
+fn verdict_of(result: &Result<Decision, Refusal>) -> Verdict {
+    match result {
+        Ok(Decision::Insert { .. }) => Verdict::Makes,
+        Ok(Decision::Update(_)) => Verdict::Changes,
+        Ok(Decision::Rotate { .. }) => Verdict::Rotates,
+        Ok(Decision::EndPrevious(_)) => Verdict::EndsPrevious,
+        Ok(Decision::RevokeAll { .. }) => Verdict::RevokesAll,
+        Ok(Decision::Keep) => Verdict::Keeps,
+        Ok(Decision::Refuse(refusal)) | Err(refusal) => match refusal {
+            Refusal::CallerDead => Verdict::CallerDead,
+            Refusal::CallerLacksScope => Verdict::LacksScope,
+            Refusal::ExpiryInThePast | Refusal::ExpiryTooFar => Verdict::InvalidField,
+            Refusal::ReplayDiffers => Verdict::ReplayDiffers,
+            Refusal::NotTheFirst => Verdict::NotTheFirst,
+            Refusal::NotFound => Verdict::NotFound,
+            Refusal::ExceedsCaller | Refusal::OnOneself => Verdict::Exceeds,
+            Refusal::KeyRevoked => Verdict::Revoked,
+            Refusal::KeyExpired => Verdict::Expired,
+        },
+    }
+}
+
+/// The rules, in the order of the answers: credentials, scope, fields, existence, authority, state.
+fn judge(asks: Asks<'_>, request: &Request, rows: &Rows) -> Verdict {
+    let now = rows.now;
+    let caller = match asks {
+        Asks::Almighty => None,
+        Asks::Key(Some(row)) if is_alive(row, now) => Some(row),
+        Asks::Key(_) => return Verdict::CallerDead,
+    };
+    let target = rows.target.as_ref();
+    let is_oneself = match (caller, target) {
+        (Some(caller), Some(target)) => caller.record.id == target.id,
+        _ => false,
+    };
+    let needed = match request {
+        Request::RevokeAll(_) => Some("keys:admin"),
+        Request::Revoke if is_oneself => None,
+        _ => Some("keys:write"),
+    };
+    if let (Some(caller), Some(needed)) = (caller, needed)
+        && !holds(&caller.record, needed)
+    {
+        return Verdict::LacksScope;
+    }
+    let visible = target.filter(|key| caller.is_none_or(|caller| sees(caller, &key.owner)));
+    let within = |key: &KeyRecord| caller.is_none_or(|caller| is_within(caller, key));
+    let dead = |key: &KeyRecord| {
+        if key.revoked.is_some() {
+            Some(Verdict::Revoked)
+        } else if end(key.expires_at) <= now.unix_micros() {
+            Some(Verdict::Expired)
+        } else {
+            None
+        }
+    };
+    match request {
+        Request::RevokeAll(_) => Verdict::RevokesAll,
+        Request::Create(draft) => judge_create(caller, draft, rows, &within, &dead),
+        Request::Update(patch, renewal) => {
+            if let Some(End::At(at)) = patch.expires_at
+                && at <= now
+            {
+                return Verdict::InvalidField;
+            }
+            let Some(before) = visible else {
+                return Verdict::NotFound;
+            };
+            let after = after(before, patch);
+            let takes_away_or_nothing = matches!(
+                patch,
+                KeyPatch {
+                    name: None,
+                    enabled: None | Some(false),
+                    scopes: None,
+                    expires_at: None,
+                    metadata: None,
+                }
+            );
+            let extends = end(after.expires_at) > end(before.expires_at);
+            // Who may renew itself may outlive itself; all else stays within what it holds.
+            let mut judged = after.clone();
+            if is_oneself && extends && *renewal {
+                judged.expires_at = before.expires_at;
+            }
+            let forbidden =
+                (is_oneself && extends && !renewal) || !within(before) || !within(&judged);
+            if forbidden && !takes_away_or_nothing {
+                return Verdict::Exceeds;
+            }
+            dead(before).unwrap_or(if after == *before {
+                Verdict::Keeps
+            } else {
+                Verdict::Changes
+            })
+        }
+        Request::Rotate(_, renewal) => match visible {
+            None => Verdict::NotFound,
+            Some(before) if (is_oneself && !renewal) || !within(before) => Verdict::Exceeds,
+            Some(before) => dead(before).unwrap_or(Verdict::Rotates),
+        },
+        Request::EndPrevious => match visible {
+            None => Verdict::NotFound,
+            Some(before) if before.previous.is_none() => Verdict::Keeps,
+            Some(_) => Verdict::EndsPrevious,
+        },
+        Request::Revoke => match visible {
+            None => Verdict::NotFound,
+            Some(before) if before.revoked.is_some() => Verdict::Keeps,
+            Some(_) => Verdict::Changes,
+        },
+    }
+}
+
+fn judge_create(
+    caller: Option<&FoundKey>,
+    draft: &Draft,
+    rows: &Rows,
+    within: &dyn Fn(&KeyRecord) -> bool,
+    dead: &dyn Fn(&KeyRecord) -> Option<Verdict>,
+) -> Verdict {
+    if draft.only_first && rows.ever_had_a_key {
+        return Verdict::NotTheFirst;
+    }
+    if let (Some(replay), Some(request)) = (&rows.replay, draft.request) {
+        if replay.request != request {
+            return Verdict::ReplayDiffers;
+        }
+        if let Some(made) = &rows.target {
+            if made.environment != draft.environment {
+                return Verdict::ReplayDiffers;
+            }
+            // A create never answers that something is not there.
+            let sees = caller.is_none_or(|caller| sees(caller, &made.owner));
+            if !sees || !within(made) {
+                return Verdict::Exceeds;
+            }
+            return dead(made).unwrap_or(Verdict::Rotates);
+        }
+    }
+    let Some(asked) = asked_end(caller, draft.expiry, rows.now) else {
+        return Verdict::InvalidField;
+    };
+    if asked <= rows.now.unix_micros() {
+        return Verdict::InvalidField;
+    }
+    let Some(caller) = caller else {
+        return Verdict::Makes;
+    };
+    let more = !reach(&draft.scopes).is_subset(&reach(&caller.record.scopes))
+        || draft.environment != caller.record.environment
+        || asked > own_end(caller)
+        || !sees(caller, &draft.owner);
+    if more {
+        Verdict::Exceeds
+    } else {
+        Verdict::Makes
+    }
+}
+
+/// The end that a new key gets; `None` if it falls beyond the calendar.
+fn asked_end(caller: Option<&FoundKey>, expiry: Expiry, now: Timestamp) -> Option<i64> {
+    match expiry {
+        Expiry::AsCaller => Some(caller.map_or(i64::MAX, own_end)),
+        Expiry::Never => Some(i64::MAX),
+        Expiry::At(moment) => Some(moment.unix_micros()),
+        Expiry::In(after) => {
+            let micros = i128::from(now.unix_micros()) + i128::try_from(after.as_micros()).unwrap();
+            let last = i128::from(Timestamp::MAX.unix_micros());
+            (micros <= last).then(|| i64::try_from(micros).unwrap())
+        }
+    }
+}
+
+fn after(before: &KeyRecord, patch: &KeyPatch) -> KeyRecord {
+    let mut after = before.clone();
+    if let Some(name) = &patch.name {
+        after.name = name.clone();
+    }
+    if let Some(enabled) = patch.enabled {
+        after.enabled = enabled;
+    }
+    if let Some(scopes) = &patch.scopes {
+        after.scopes = scopes.clone();
+    }
+    if let Some(metadata) = &patch.metadata {
+        after.metadata = metadata.clone();
+    }
+    match patch.expires_at {
+        None => {}
+        Some(End::Never) => after.expires_at = None,
+        Some(End::At(moment)) => after.expires_at = Some(moment),
+    }
+    after
+}
+
+/// So many seconds after the store's now.
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_unix_micros((1_000_000 + seconds) * 1_000_000).unwrap()
+}
+
+/// One pair of a caller and a request, with the rows that they meet.
+struct Scene {
+    /// `None` is the application itself, or the admin token.
+    is_key: bool,
+    request: Request,
+    rows: Rows,
+}
+
+impl Scene {
+    fn of(seed: u64) -> Self {
+        let chance = &mut Chance::seeded(seed);
+        let mut record = random_record(chance, CALLER);
+        // Most callers are alive and may write keys, so that the rules after that are reached.
+        if !chance.one_in(4) {
+            record.revoked = None;
+            record.enabled = true;
+            record.expires_at = chance.pick(&[None, Some(at(5)), Some(at(10))]);
+        }
+        if !chance.one_in(3) {
+            let mut grants: Vec<_> = record.scopes.iter().map(ToString::to_string).collect();
+            grants.push(
+                chance
+                    .pick(&["keys:write", "keys:write", "keys:admin"])
+                    .into(),
+            );
+            record.scopes = ScopeSet::parse(grants).unwrap();
+        }
+        let secret_expires_at = if chance.one_in(4) {
+            random_end(chance)
+        } else {
+            None
+        };
+        let caller = (!chance.one_in(20)).then_some(FoundKey {
+            record,
+            secret_expires_at,
+            secret_last_used_at: None,
+        });
+        let target = match (chance.below(10), &caller) {
+            (0, _) => None,
+            (1 | 2, Some(caller)) => Some(caller.record.clone()),
+            (3, Some(caller)) => {
+                // Within the caller in all but what is changed next.
+                let mut record = random_record(chance, TARGET);
+                record.owner = caller.record.owner.clone();
+                record.environment = caller.record.environment.clone();
+                record.expires_at = caller.record.expires_at;
+                record.scopes = caller.record.scopes.clone();
+                Some(record)
+            }
+            _ => Some(random_record(chance, TARGET)),
+        };
+        let request = random_request(chance);
+        let mut rows = Rows {
+            now: at(0),
+            caller,
+            target,
+            replay: None,
+            ever_had_a_key: !chance.one_in(4),
+        };
+        if let Request::Create(draft) = &request {
+            if draft.request.is_some() && chance.one_in(2) {
+                rows.replay = Some(Replay {
+                    request: [chance.pick(&[1, 1, 1, 2]); 32],
+                    made: TARGET.parse().unwrap(),
+                    expires_at: at(1),
+                });
+            } else {
+                rows.target = None;
+            }
+        }
+        let is_key = !chance.one_in(20);
+        if !is_key {
+            rows.caller = None;
+        }
+        Self {
+            is_key,
+            request,
+            rows,
+        }
+    }
+
+    fn caller(&self) -> Caller {
+        if !self.is_key {
+            return Caller::System;
+        }
+        // The caller as the gate let it in, stronger than its row: that is not what decides.
+        let mut record = random_record(&mut Chance::seeded(1), CALLER);
+        record.scopes = ScopeSet::everything();
+        let found = FoundKey {
+            record,
+            secret_expires_at: None,
+            secret_last_used_at: None,
+        };
+        let digest = KeyDigest::from_bytes([1; 32]);
+        let known = Known::new(found, digest, 0, None, Arc::default());
+        Caller::Key(Principal::new(Arc::new(known)))
+    }
+
+    fn decide(&self) -> Result<Decision, Refusal> {
+        let (caller, rows) = (self.caller(), &self.rows);
+        match &self.request {
+            Request::Create(draft) => authority::create(&caller, draft, rows),
+            Request::Update(patch, renewal) => {
+                let self_service = SelfService { renewal: *renewal };
+                authority::update(&caller, patch, self_service, rows)
+            }
+            Request::Rotate(grace, renewal) => {
+                let rotation = Rotation {
+                    digest: NEW_DIGEST,
+                    hint: hint("new0"),
+                    grace: *grace,
+                    self_service: SelfService { renewal: *renewal },
+                };
+                authority::rotate(&caller, &rotation, rows)
+            }
+            Request::EndPrevious => authority::end_previous(&caller, rows),
+            Request::Revoke => authority::revoke(&caller, Some("why"), rows),
+            Request::RevokeAll(whose) => authority::revoke_all(&caller, whose, "why", rows),
+        }
+    }
+}
+
+fn hint(body: &str) -> KeyHint {
+    KeyHint::from_stored(&format!("acme_live_{body}")).unwrap()
+}
+
+fn random_end(chance: &mut Chance) -> Option<Timestamp> {
+    chance
+        .pick(&[
+            None,
+            None,
+            Some(-1),
+            Some(0),
+            Some(1),
+            Some(5),
+            Some(10),
+            Some(20),
+        ])
+        .map(at)
+}
+
+fn random_scopes(chance: &mut Chance) -> ScopeSet {
+    let few = chance.below(4);
+    ScopeSet::parse((0..few).map(|_| chance.pick(&GRANTS))).unwrap()
+}
+
+fn random_owner(chance: &mut Chance) -> Owner {
+    Owner::parse(chance.pick(&["acme", "acme", "acme", "other"])).unwrap()
+}
+
+fn random_record(chance: &mut Chance, id: &str) -> KeyRecord {
+    KeyRecord {
+        id: id.parse().unwrap(),
+        name: KeyName::parse("before").unwrap(),
+        owner: random_owner(chance),
+        environment: chance
+            .pick(&["live", "live", "live", "test"])
+            .parse()
+            .unwrap(),
+        hint: hint("0000"),
+        scopes: random_scopes(chance),
+        enabled: !chance.one_in(5),
+        created_at: at(-100),
+        created_by: Provenance::System,
+        expires_at: random_end(chance),
+        revoked: chance.one_in(8).then_some(Revocation {
+            at: at(-50),
+            by: Provenance::System,
+            reason: Some("the first reason".to_owned()),
+        }),
+        metadata: Metadata::default(),
+        last_used_at: chance.pick(&[None, Some(at(-10))]),
+        previous: chance.one_in(3).then_some(Previous {
+            hint: hint("prev"),
+            expires_at: at(chance.pick(&[-1, 3])),
+            last_used_at: None,
+        }),
+    }
+}
+
+fn random_request(chance: &mut Chance) -> Request {
+    let renewal = chance.one_in(3);
+    match chance.below(8) {
+        0 | 1 => Request::Create(Box::new(Draft {
+            id: NEW.parse().unwrap(),
+            digest: NEW_DIGEST,
+            hint: hint("new0"),
+            name: KeyName::parse("new").unwrap(),
+            owner: random_owner(chance),
+            environment: chance.pick(&["live", "live", "test"]).parse().unwrap(),
+            scopes: random_scopes(chance),
+            expiry: match chance.below(6) {
+                0 | 1 => Expiry::AsCaller,
+                2 => Expiry::Never,
+                3 => Expiry::At(at(chance.pick(&[-1, 0, 1, 5, 10, 20]))),
+                4 => Expiry::In(Duration::from_secs(chance.pick(&[1, 5, 10, 20]))),
+                _ => Expiry::In(chance.pick(&[Duration::MAX, Duration::from_secs(1)])),
+            },
+            metadata: Metadata::default(),
+            only_first: chance.one_in(10),
+            request: chance.one_in(3).then_some([1; 32]),
+        })),
+        2 | 3 => {
+            let patch = KeyPatch {
+                name: chance
+                    .one_in(4)
+                    .then(|| KeyName::parse(chance.pick(&["before", "after"])).unwrap()),
+                enabled: chance.pick(&[None, None, Some(true), Some(false)]),
+                scopes: chance.one_in(3).then(|| random_scopes(chance)),
+                expires_at: match chance.below(6) {
+                    0 => Some(End::Never),
+                    1 | 2 => Some(End::At(at(chance.pick(&[-1, 0, 1, 5, 10, 20])))),
+                    _ => None,
+                },
+                metadata: chance
+                    .one_in(6)
+                    .then(|| Metadata::parse(r#"{"after":1}"#).unwrap()),
+            };
+            Request::Update(patch, renewal)
+        }
+        4 => {
+            let grace = chance.pick(&[0, 1, 7, 100_000_000_000]);
+            Request::Rotate(Duration::from_secs(grace), renewal)
+        }
+        5 => Request::EndPrevious,
+        6 => Request::Revoke,
+        _ => Request::RevokeAll(match chance.below(3) {
+            0 => Whose::All,
+            1 => Whose::Owner(random_owner(chance)),
+            _ => Whose::CreatedBy(Provenance::Key(CALLER.parse().unwrap())),
+        }),
+    }
+}
+
+/// Whoever asks: the dead stay dead, and a change changes what was asked about and nothing else.
+fn assert_nothing_else_changes(scene: &Scene, decision: &Decision) {
+    let target = scene.rows.target.as_ref();
+    if let Decision::Update(after) = decision {
+        let before = target.unwrap();
+        assert!(before.revoked.is_none(), "revoked is for ever");
+        let rest = KeyRecord {
+            name: after.name.clone(),
+            scopes: after.scopes.clone(),
+            enabled: after.enabled,
+            expires_at: after.expires_at,
+            metadata: after.metadata.clone(),
+            revoked: after.revoked.clone(),
+            ..before.clone()
+        };
+        assert_eq!(*after, rest);
+    }
+    if let Decision::Rotate { record, digest } = decision {
+        let before = target.unwrap();
+        assert!(before.revoked.is_none(), "revoked is for ever");
+        assert_eq!(*digest, NEW_DIGEST);
+        if matches!(scene.request, Request::Create(_)) {
+            assert_eq!(record.previous, None, "the lost secret is dead");
+        }
+        if let Some(previous) = &record.previous {
+            assert!(end(Some(previous.expires_at)) <= end(before.expires_at));
+            assert_eq!(previous.hint, before.hint);
+        }
+        let rest = KeyRecord {
+            hint: hint("new0"),
+            previous: record.previous.clone(),
+            ..before.clone()
+        };
+        assert_eq!(*record, rest);
+    }
+    if let Decision::EndPrevious(record) = decision {
+        let rest = KeyRecord {
+            previous: None,
+            ..target.unwrap().clone()
+        };
+        assert_eq!(*record, rest);
+    }
+}
+
+/// What nobody may have by this decision, whatever the rules above say.
+fn assert_nobody_rises(scene: &Scene, decision: &Decision) {
+    if !scene.is_key || matches!(decision, Decision::Refuse(_)) {
+        return;
+    }
+    let rows = &scene.rows;
+    let target = rows.target.as_ref();
+    let caller = rows
+        .caller
+        .as_ref()
+        .expect("a caller that is not there does nothing");
+    assert!(is_alive(caller, rows.now), "the dead do nothing");
+    let rules_all = caller
+        .record
+        .scopes
+        .iter()
+        .any(|g| g.as_str() == "keys:admin");
+    let held = reach(&caller.record.scopes);
+    let owned = |owner: &Owner| assert!(*owner == caller.record.owner || rules_all, "owner");
+    let covered = |key: &KeyRecord| {
+        for scope in reach(&key.scopes) {
+            assert!(held.contains(scope), "{scope}");
+            assert!(scope != "keys:admin" || rules_all, "keys:admin");
+        }
+        assert_eq!(key.environment, caller.record.environment);
+    };
+    let outlived_by = |key: &KeyRecord| end(key.expires_at) > own_end(caller);
+    let is_oneself = target.is_some_and(|target| target.id == caller.record.id);
+    match decision {
+        Decision::Insert { record, .. } => {
+            owned(&record.owner);
+            covered(record);
+            assert!(!outlived_by(record), "lifetime");
+            assert_eq!(record.created_by, Provenance::Key(caller.record.id.clone()));
+            assert!(record.enabled && record.revoked.is_none() && record.previous.is_none());
+            assert_eq!((record.created_at, record.last_used_at), (rows.now, None));
+        }
+        Decision::Update(after) => {
+            let before = target.unwrap();
+            owned(&after.owner);
+            let only_less = KeyRecord {
+                enabled: before.enabled,
+                revoked: None,
+                ..after.clone()
+            } == *before
+                && (before.enabled || !after.enabled);
+            if !only_less {
+                covered(before);
+                covered(after);
+                assert!(!outlived_by(before), "lifetime");
+                let renews = matches!(scene.request, Request::Update(_, true)) && is_oneself;
+                assert!(!outlived_by(after) || renews, "lifetime");
+            }
+        }
+        Decision::Rotate { record, .. } => {
+            owned(&record.owner);
+            covered(record);
+            assert!(!outlived_by(record), "lifetime");
+            let renews = matches!(scene.request, Request::Rotate(_, true));
+            assert!(!is_oneself || renews || matches!(scene.request, Request::Create(_)));
+        }
+        Decision::EndPrevious(record) => owned(&record.owner),
+        Decision::RevokeAll { .. } => assert!(rules_all),
+        Decision::Keep => owned(&target.unwrap().owner),
+        Decision::Refuse(_) => unreachable!(),
+    }
+}
+
+#[test]
+fn a_hundred_thousand_random_requests_are_judged_as_the_rules_say_and_nobody_rises() {
+    let mut seen = std::collections::BTreeMap::new();
+    for seed in 0..PAIRS {
+        let scene = Scene::of(seed);
+        let asks = if scene.is_key {
+            Asks::Key(scene.rows.caller.as_ref())
+        } else {
+            Asks::Almighty
+        };
+        let expected = judge(asks, &scene.request, &scene.rows);
+        let result = scene.decide();
+        assert_eq!(
+            verdict_of(&result),
+            expected,
+            "seed {seed}: {:?} on {:?}: {result:?}",
+            scene.request,
+            scene.rows
+        );
+        *seen.entry(format!("{expected:?}")).or_insert(0) += 1;
+        let Ok(decision) = result else { continue };
+        let asserted = std::panic::catch_unwind(|| {
+            assert_nothing_else_changes(&scene, &decision);
+            assert_nobody_rises(&scene, &decision);
+        });
+        assert!(
+            asserted.is_ok(),
+            "seed {seed}: {:?} on {:?}: {decision:?}",
+            scene.request,
+            scene.rows
+        );
+        match (&scene.request, &decision) {
+            (Request::Update(patch, _), Decision::Update(record)) => {
+                assert_eq!(*record, after(scene.rows.target.as_ref().unwrap(), patch));
+            }
+            (Request::Create(draft), Decision::Insert { record, .. }) => {
+                let caller = scene.rows.caller.as_ref();
+                let asked = asked_end(caller, draft.expiry, scene.rows.now);
+                assert_eq!(Some(end(record.expires_at)), asked, "seed {seed}");
+                assert_eq!(record.scopes, draft.scopes, "seed {seed}");
+            }
+            (Request::Rotate(grace, _), Decision::Rotate { record, .. }) => {
+                let first = end(record.expires_at).min(
+                    scene
+                        .rows
+                        .now
+                        .checked_add(*grace)
+                        .map_or(i64::MAX, Timestamp::unix_micros),
+                );
+                let previous = record.previous.as_ref();
+                let ends = previous.map(|previous| previous.expires_at.unix_micros());
+                let first = first.min(Timestamp::MAX.unix_micros());
+                assert_eq!(ends, (!grace.is_zero()).then_some(first), "seed {seed}");
+            }
+            _ => {}
+        }
+    }
+    // Chance must have come by every rule often.
+    println!("{seen:?}");
+    assert_eq!(seen.len(), 15, "{seen:?}");
+    assert!(seen.values().all(|&times| times > 200), "{seen:?}");
+}
