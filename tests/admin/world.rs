@@ -15,6 +15,7 @@ use portcullis::store::{KeyStore, MemoryStore, SqliteStore};
 use portcullis::testing::{FakeClock, FaultStore, Faults};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::time::timeout;
 use tower::ServiceExt;
 
 use crate::log;
@@ -199,7 +200,9 @@ impl World {
     /// Sends a request, and checks what holds for every answer.
     pub(crate) async fn send_to(&self, router: Router, request: Request<Body>) -> Reply {
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        let (parts, body) = router.oneshot(request).await.unwrap().into_parts();
+        // What waits for a body that nobody sends is to fail, not to hang.
+        let answer = timeout(Duration::from_secs(30), router.oneshot(request));
+        let (parts, body) = answer.await.unwrap().unwrap().into_parts();
         let reply = Reply {
             status: parts.status.as_u16(),
             headers: parts.headers,
