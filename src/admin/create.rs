@@ -3,6 +3,7 @@
 use http::StatusCode;
 use http::header::{HeaderValue, LOCATION};
 use serde::Serialize;
+use tracing::Instrument as _;
 
 use super::answer::{Answer, Refused, json};
 use super::caller::Call;
@@ -69,9 +70,15 @@ pub(super) async fn create(call: Call) -> Answer {
         recognisable,
         ..Making::default()
     };
-    let made = keyring.create_as(caller, new, making).await;
-    drop(running);
-    let made = made.map_err(|error| refused_for(error, expiry_field))?;
+    // On a task of its own, so that a request that hangs up still counts as running.
+    let making = async move {
+        let _running = running;
+        keyring.create_as(caller, new, making).await
+    };
+    let made = tokio::spawn(making.in_current_span())
+        .await
+        .unwrap_or(Err(WriteError::OutcomeUnknown(None)))
+        .map_err(|error| refused_for(error, expiry_field))?;
     let Made {
         now,
         record,

@@ -17,6 +17,10 @@ const LONGEST_POINTER: usize = 200;
 /// The field `scopes`: all that a key is to grant.
 pub(super) fn scopes(fields: &mut Fields<'_>, keyring: &Keyring) -> Option<ScopeSet> {
     let grants: Vec<Grant> = fields.texts("scopes", |text| {
+        // Scopes are stored and shown as they are. A key in the wrong field must not be.
+        if keyring.format().starts_like_a_key(text.as_bytes()) {
+            return Err("begins like a key, which no scope does".to_owned());
+        }
         let grant: Grant = text.parse().map_err(|error| format!("{error}"))?;
         if keyring.declares(&grant) {
             Ok(grant)

@@ -23,6 +23,7 @@ on_every_store!(
     a_stale_cache_authorizes_no_write,
     a_writer_cannot_enable_or_rename_what_it_does_not_cover_but_may_end_it,
     another_owners_key_is_as_good_as_missing,
+    a_key_in_the_wrong_field_is_neither_repeated_nor_kept,
 );
 
 async fn a_key_mints_nothing_beyond_its_scopes(world: World) {
@@ -307,4 +308,38 @@ async fn a_key_mints_in_its_own_environment_only() {
         .post(&tester, body("", r#","environment":"dev""#))
         .await;
     assert_eq!(reply.told(), (422, "invalid_field"));
+}
+
+async fn a_key_in_the_wrong_field_is_neither_repeated_nor_kept(world: World) {
+    let key = world.key("a", &[]).await.secret;
+    let (_, body_of_key) = key.rsplit_once('_').unwrap();
+    let before = world.count().await;
+    for wrong in [
+        json!({"name": "n", "scopes": [key]}),
+        json!({"name": "n", "scopes": [format!("{key}:*")]}),
+        json!({"name": "n", "scopes": [], "expires_at": key}),
+        json!({"name": "n", "scopes": [], "expires_in": key}),
+        json!({"name": "n", "scopes": [], "environment": key}),
+        json!({"name": "n", "scopes": [], "owner": "a\u{0}", "expires_in": format!("{key}d")}),
+        json!({"name": "n", "scopes": [], key.as_str(): 1}),
+        json!({"name": "n", "scopes": [], &key[..40]: 1}),
+    ] {
+        let reply = world.post(ADMIN_TOKEN, wrong.to_string()).await;
+        assert_eq!(reply.told(), (422, "invalid_field"), "{wrong}");
+        for part in [&key, body_of_key, &body_of_key[..17]] {
+            assert!(!reply.text().contains(part), "{wrong}");
+        }
+    }
+    for query in [
+        format!("?limit={key}"),
+        format!("?status={key}"),
+        format!("?environment={key}"),
+        format!("?expires_before={key}"),
+        format!("?{key}=1"),
+    ] {
+        let reply = world.get(&format!("/admin/keys{query}"), ADMIN_TOKEN).await;
+        assert_eq!(reply.told(), (422, "invalid_field"), "{query}");
+        assert!(!reply.text().contains(&body_of_key[..17]), "{query}");
+    }
+    assert_eq!(world.count().await, before);
 }

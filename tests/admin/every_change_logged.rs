@@ -63,6 +63,9 @@ async fn a_change_is_one_line_with_who_and_which_and_nothing_else() {
             .ok();
         quiet("it was revoked already");
         desk.key(&[]).await;
+        let lines = taken();
+        assert_eq!(lines.len(), 1, "the application's own changes, too");
+        assert!(lines[0].contains("by=system"), "{lines:?}");
         desk.post(TOKEN, "/keys/revoke", r#"{"all": true, "reason": "TYPED"}"#)
             .await
             .ok();

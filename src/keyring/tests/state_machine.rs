@@ -18,6 +18,8 @@ use crate::keyring::authority::Caller;
 use crate::keyring::on_behalf::Making;
 use crate::keyring::{Created, End, Expiry, KeyPatch, NewKey, Unavailable, WriteError};
 use crate::scope::ScopeSet;
+#[cfg(feature = "sqlite")]
+use crate::store::SqliteStore;
 use crate::store::{
     KeyName, KeyRecord, KeyStore, ListQuery, MemoryStore, Metadata, Provenance, Refusal, Status,
     Whose,
@@ -27,6 +29,10 @@ use crate::timestamp::Timestamp;
 
 /// How many runs `cargo test` makes, unless `PORTCULLIS_MODEL_RUNS` says otherwise.
 const RUNS: u64 = 100;
+
+/// And how many on SQLite, where each step waits for the disk.
+#[cfg(feature = "sqlite")]
+const SQLITE_RUNS: u64 = 2;
 
 const STEPS: usize = 100;
 
@@ -592,17 +598,18 @@ async fn run(store: Arc<dyn KeyStore>, clock: FakeClock, seed: u64) {
 }
 
 /// `PORTCULLIS_MODEL_RUNS` runs, from the seed `PORTCULLIS_MODEL_SEED` on.
-fn many_runs<S: KeyStore>(store: impl AsyncFn(FakeClock) -> S) {
+/// `paused`: Tokio's clock, which must run where a store answers from threads of its own.
+fn many_runs<S: KeyStore>(runs: u64, paused: bool, store: impl AsyncFn(FakeClock) -> S) {
     let number = |name| {
         let value = std::env::var(name).ok()?;
         Some(value.parse::<u64>().expect("a number"))
     };
-    let runs = number("PORTCULLIS_MODEL_RUNS").unwrap_or(RUNS);
+    let runs = number("PORTCULLIS_MODEL_RUNS").unwrap_or(runs);
     let first = number("PORTCULLIS_MODEL_SEED").unwrap_or(0);
     for seed in first..first + runs {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
-            .start_paused(true)
+            .start_paused(paused)
             .build()
             .unwrap();
         runtime.block_on(async {
@@ -614,5 +621,20 @@ fn many_runs<S: KeyStore>(store: impl AsyncFn(FakeClock) -> S) {
 
 #[test]
 fn whatever_happens_to_keys_in_memory_the_model_explains_it() {
-    many_runs(async |clock| MemoryStore::with_clock(Arc::new(clock)));
+    many_runs(RUNS, true, async |clock| {
+        MemoryStore::with_clock(Arc::new(clock))
+    });
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn whatever_happens_to_keys_in_sqlite_the_model_explains_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = std::cell::Cell::new(0);
+    many_runs(SQLITE_RUNS, false, async |clock| {
+        files.set(files.get() + 1);
+        let file = folder.path().join(format!("{}.db", files.get()));
+        let options = SqliteStore::options(&format!("sqlite://{}", file.display()));
+        options.clock(Arc::new(clock)).connect().await.unwrap()
+    });
 }
