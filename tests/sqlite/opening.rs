@@ -218,3 +218,36 @@ async fn debug_shows_the_file_alone() {
     let options = SqliteStore::options("sqlite://secret?vfs=x");
     assert!(!format!("{options:?}").contains("secret"));
 }
+
+// Elsewhere nobody can move a file that is open.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_store_whose_file_was_replaced_fails_until_the_file_is_back() {
+    let place = Place::new();
+    let store = place.store().await;
+    add(&store, 1).await;
+    let aside = place.file().with_extension("aside");
+    std::fs::rename(place.file(), &aside).unwrap();
+    let fails = async |why: &str| {
+        let failures = [
+            store.look_up(&digest(1)).await.unwrap_err(),
+            store.sync(None).await.unwrap_err(),
+            store.get(&id(1)).await.unwrap_err(),
+            store.cursor_key().await.unwrap_err(),
+        ];
+        for failure in failures {
+            assert_eq!(failure.kind(), StoreErrorKind::Unavailable);
+            assert!(failure.to_string().contains(why), "{failure}");
+        }
+    };
+    fails("looking for the file").await;
+    std::fs::write(place.file(), "").unwrap();
+    fails("another file has taken the place").await;
+    let write = store.touch(&[]).await.unwrap_err();
+    assert_eq!(write.kind(), StoreErrorKind::Unavailable);
+
+    std::fs::rename(&aside, place.file()).unwrap();
+    let found = store.look_up(&digest(1)).await.unwrap().found;
+    assert!(found.is_some());
+    add(&store, 2).await;
+}

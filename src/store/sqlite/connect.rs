@@ -1,7 +1,6 @@
 //! Opening the file.
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
 use tokio::time::sleep;
 
 use super::failure::{failed, is_busy};
+use super::file::DatabaseFile;
 use super::{SqliteStore, schema};
 use crate::clock::{Clock, SystemClock};
 use crate::store::{StoreError, StoreErrorKind};
@@ -89,7 +89,7 @@ impl SqliteStoreOptions {
                 .connect_lazy_with(options.clone())
         };
         let store = SqliteStore {
-            file: Arc::from(Path::new(options.get_filename())),
+            file: DatabaseFile::opened(options.get_filename())?,
             clock: self.clock,
             reads: pool(READERS, READ_PATIENCE),
             syncs: pool(1, READ_PATIENCE),

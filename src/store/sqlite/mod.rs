@@ -7,6 +7,7 @@
 mod change;
 mod connect;
 mod failure;
+mod file;
 mod meta;
 mod nudges;
 mod read;
@@ -18,7 +19,6 @@ mod transact;
 mod writing;
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -26,6 +26,8 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteConnectOptions;
 
 pub use connect::SqliteStoreOptions;
+
+use self::file::DatabaseFile;
 
 use super::contract::{
     Decide, KeyStore, ListQuery, LookUp, Nudges, Position, Read, Subjects, SyncReport, Transacted,
@@ -44,7 +46,8 @@ use crate::timestamp::Timestamp;
 /// begin with `portcullis_` and may lie beside those of the application.
 ///
 /// To go back to a backup, copy it *into* the open database (`.restore` of the command line
-/// tool) or stop all processes first. SQLite itself forbids replacing a file that is open.
+/// tool) or stop all processes first. SQLite itself forbids replacing a file that is open; where it is
+/// done all the same, every operation fails until the file is back, or the store is opened anew.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -60,7 +63,7 @@ use crate::timestamp::Timestamp;
 /// ```
 #[derive(Clone)]
 pub struct SqliteStore {
-    file: Arc<Path>,
+    file: DatabaseFile,
     clock: Arc<dyn Clock>,
     /// For look-ups alone.
     reads: SqlitePool,
@@ -116,7 +119,7 @@ impl SqliteStore {
 impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteStore")
-            .field("file", &self.file)
+            .field("file", &self.file.path())
             .finish_non_exhaustive()
     }
 }
@@ -124,6 +127,7 @@ impl fmt::Debug for SqliteStore {
 #[async_trait]
 impl KeyStore for SqliteStore {
     async fn look_up(&self, digest: &KeyDigest) -> Result<LookUp, StoreError> {
+        self.file.must_be_in_place()?;
         let (revision, found) = read::look_up(&self.reads, digest).await?;
         Ok(LookUp {
             revision,
@@ -134,6 +138,7 @@ impl KeyStore for SqliteStore {
     }
 
     async fn sync(&self, since: Option<Position>) -> Result<SyncReport, StoreError> {
+        self.file.must_be_in_place()?;
         read::sync(&self.syncs, since).await
     }
 
@@ -142,6 +147,7 @@ impl KeyStore for SqliteStore {
     }
 
     async fn get(&self, id: &KeyId) -> Result<Read<Option<KeyRecord>>, StoreError> {
+        self.file.must_be_in_place()?;
         let value = read::get(&self.lists, id).await?;
         Ok(Read {
             now: self.now(),
@@ -150,6 +156,7 @@ impl KeyStore for SqliteStore {
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Read<Vec<KeyRecord>>, StoreError> {
+        self.file.must_be_in_place()?;
         // By this moment keys are told apart that have ended, or not.
         let now = self.now();
         let value = read::list(&self.lists, query, now).await?;
@@ -157,18 +164,22 @@ impl KeyStore for SqliteStore {
     }
 
     async fn transact(&self, subjects: Subjects, decide: Decide) -> Result<Transacted, StoreError> {
+        self.file.must_be_in_place()?;
         transact::transact(&self.writes, &*self.clock, subjects, decide).await
     }
 
     async fn touch(&self, uses: &[Use]) -> Result<(), StoreError> {
+        self.file.must_be_in_place()?;
         touch::touch(&self.writes, uses).await
     }
 
     async fn digest_algorithm(&self, name: &str) -> Result<String, StoreError> {
+        self.file.must_be_in_place()?;
         meta::digest_algorithm(&self.syncs, &self.writes, name).await
     }
 
     async fn cursor_key(&self) -> Result<[u8; 32], StoreError> {
+        self.file.must_be_in_place()?;
         meta::cursor_key(&self.lists).await
     }
 }
