@@ -94,6 +94,16 @@ pub enum BuildError {
     NoRandomness(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
+/// What a keyring's background tasks are made of.
+struct Followers<W> {
+    /// Writes down when keys were last used.
+    writing: W,
+    /// Makes the next sync come at once.
+    wake: Arc<Notify>,
+    /// Tells that the last keyring is gone.
+    gone: watch::Receiver<()>,
+}
+
 impl Builder {
     pub(super) fn new(store: Arc<dyn KeyStore>) -> Self {
         Self {
@@ -221,6 +231,32 @@ impl Builder {
     /// Checks the options and starts to follow the store. Asks nothing of it yet, so that a store
     /// that is away fails nothing: the gate answers 503 until it is back.
     pub fn build(self) -> Result<Keyring, BuildError> {
+        let (poll_interval, _) = self.rhythm();
+        let (keyring, followers) = self.assemble()?;
+        let runtime = tokio::runtime::Handle::try_current().map_err(BuildError::NoRuntime)?;
+        let Followers {
+            writing,
+            wake,
+            gone,
+        } = followers;
+        let weak: Weak<Inner> = Arc::downgrade(&keyring.inner);
+        let store = Arc::clone(&keyring.inner.store);
+        runtime.spawn(writing);
+        runtime.spawn(sync::run(weak, store, poll_interval, wake, gone));
+        Ok(keyring)
+    }
+
+    /// A keyring that never follows its store, and so needs no runtime: nothing is ever asked of
+    /// it, but which one it is.
+    #[cfg(feature = "testing")]
+    pub(crate) fn build_idle(self) -> Result<Keyring, BuildError> {
+        self.assemble().map(|(keyring, _)| keyring)
+    }
+
+    /// The keyring, and what goes on behind it once it is spawned.
+    fn assemble(
+        self,
+    ) -> Result<(Keyring, Followers<impl Future<Output = ()> + Send + use<>>), BuildError> {
         let (poll_interval, lookup_deadline) = self.rhythm();
         self.check(poll_interval, lookup_deadline)?;
         let prefix = self.prefix.ok_or(BuildError::NoPrefix)?;
@@ -231,7 +267,6 @@ impl Builder {
             None => format,
         };
         let catalogue = self.scopes.map(Catalogue::new).transpose()?;
-        let runtime = tokio::runtime::Handle::try_current().map_err(BuildError::NoRuntime)?;
         let hasher =
             DigestHasherBuilder::new().map_err(|error| BuildError::NoRandomness(error.into()))?;
         let wake = Arc::new(Notify::new());
@@ -269,11 +304,12 @@ impl Builder {
             wake: Arc::clone(&wake),
             _last_keyring: last_keyring,
         });
-        let weak: Weak<Inner> = Arc::downgrade(&inner);
-        let store = Arc::clone(&inner.store);
-        runtime.spawn(writing);
-        runtime.spawn(sync::run(weak, store, poll_interval, wake, gone));
-        Ok(Keyring { inner })
+        let followers = Followers {
+            writing,
+            wake,
+            gone,
+        };
+        Ok((Keyring { inner }, followers))
     }
 
     /// The poll interval and the look-up deadline. What was not given fits itself in; what was

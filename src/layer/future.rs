@@ -66,6 +66,12 @@ where
         }
     }
 
+    /// The inner service answers, behind a gate that somebody else stands in for.
+    #[cfg(feature = "testing")]
+    pub(crate) fn behind(gate: &Arc<Gate>, future: S::Future) -> Self {
+        Self::inner(future, Finish::of(gate, false))
+    }
+
     pub(super) fn refused(response: Response<Bytes>, finish: Finish) -> Self {
         Self {
             state: State::Refused {

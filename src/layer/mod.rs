@@ -24,7 +24,7 @@ use std::sync::Arc;
 use http::header::{AUTHORIZATION, HeaderName};
 use tower_layer::Layer;
 
-#[cfg(feature = "axum")]
+#[cfg(any(feature = "axum", feature = "testing"))]
 pub(crate) use authentication::Authentication;
 pub use body::ResponseBody;
 pub use challenge::InvalidRealm;

@@ -198,11 +198,11 @@ pub struct Use {
 
 /// Which request this is, so that it can be recognised when it comes again: a digest of its
 /// caller, endpoint and `Idempotency-Key`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ReplayKey(pub [u8; 32]);
 
 /// What is remembered of a request that made a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Replay {
     /// A digest of what it asked for.
     pub request: [u8; 32],
@@ -375,6 +375,22 @@ pub enum Outcome {
     },
     /// The decision was to refuse.
     Refused(Refusal),
+}
+
+impl fmt::Debug for ReplayKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReplayKey(redacted)")
+    }
+}
+
+impl fmt::Debug for Replay {
+    // Not the digest: names and metadata can be guessed, and a guess be told by it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replay")
+            .field("made", &self.made)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Touched {
