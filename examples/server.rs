@@ -30,7 +30,7 @@ use tracing_subscriber::EnvFilter;
 
 /// How long requests that are under way have to end: less than the 30 s after which Kubernetes
 /// kills a process.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(15);
 
 #[tokio::main]
 async fn main() -> ExitCode {

@@ -38,6 +38,12 @@ impl From<WriteError> for Refused {
                 .because("this is more than the caller holds itself"),
             Refusal::OnOneself => Self::problem(StatusCode::FORBIDDEN, "exceeds_caller")
                 .because("a key may not give itself another secret or a longer life"),
+            Refusal::UndeclaredEnvironment => {
+                Self::problem(StatusCode::CONFLICT, "environment_not_declared").because(
+                    "the environment of this key is no longer declared, so no secret can be made \
+                     for it",
+                )
+            }
             Refusal::KeyRevoked => Self::problem(StatusCode::CONFLICT, "key_revoked")
                 .because("a revoked key stays as it is"),
             Refusal::KeyExpired => Self::problem(StatusCode::CONFLICT, "key_expired")

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::answer::{Answer, Refused, json};
+use super::answer::{Answer, json};
 use super::caller::{Call, visible};
 use super::create::Handed;
 use super::errors::Errors;
@@ -27,22 +27,14 @@ pub(super) async fn rotate(mut call: Call) -> Answer {
 
     let (keyring, caller) = (call.desk.gate.keyring.clone(), call.caller);
     let read = keyring.read(id.clone()).await?;
-    let environment = match visible(&caller, read.value) {
-        Some(key) if keyring.environments().contains(&key.environment) => key.environment,
-        Some(_) => return Err(undeclared()),
-        // There is nothing to rotate, and that is for the transaction to say: only there is it
-        // known whether the caller still is what it was.
-        None => keyring.format().default_environment().clone(),
-    };
+    // Where there is nothing that could be rotated, that is for the transaction to say, after all
+    // that comes first: only there is it known whether the caller still is what it was.
+    let environment = visible(&caller, read.value)
+        .map(|key| key.environment)
+        .filter(|environment| keyring.environments().contains(environment))
+        .unwrap_or_else(|| keyring.format().default_environment().clone());
     let grace = Duration::from_secs(grace.into());
     let (rotated, secret) = keyring.rotate_as(caller, &id, &environment, grace).await?;
     let view = KeyView::new(&rotated.record, rotated.now);
     Ok(json(StatusCode::OK, &Handed::new(view, &secret)))
-}
-
-/// A secret of that environment would open nothing here.
-fn undeclared() -> Refused {
-    Refused::problem(StatusCode::CONFLICT, "environment_not_declared").because(
-        "the environment of this key is no longer declared, so no secret can be made for it",
-    )
 }

@@ -106,6 +106,8 @@ pub(crate) struct SelfService {
 pub(crate) struct Rotation {
     pub(crate) digest: KeyDigest,
     pub(crate) hint: KeyHint,
+    /// That of the new secret.
+    pub(crate) environment: Environment,
     /// How long the old secret goes on working.
     pub(crate) grace: Duration,
     pub(crate) self_service: SelfService,
@@ -375,6 +377,9 @@ pub(crate) fn rotate(
         return Err(Refusal::ExceedsCaller);
     }
     changeable(before, rows)?;
+    if before.environment != rotation.environment {
+        return Err(Refusal::UndeclaredEnvironment);
+    }
     let mut record = before.clone();
     record.hint = rotation.hint.clone();
     record.previous = previous(before, rotation.grace, rows);

@@ -260,7 +260,7 @@ impl Builder {
         let (poll_interval, lookup_deadline) = self.rhythm();
         self.check(poll_interval, lookup_deadline)?;
         let prefix = self.prefix.ok_or(BuildError::NoPrefix)?;
-        let agreement = Agreement::on(self.digest.name());
+        let agreement = Agreement::on(self.digest.name(), lookup_deadline);
         let format = KeyFormat::new(&prefix, &self.environments)?.with_digest(self.digest);
         let format = match self.keyed_checksum {
             Some(secrets) => format.with_keyed_checksum(secrets)?,

@@ -107,7 +107,7 @@ impl LastUsed {
     /// Returns once all that was noted before has been written, or cannot be.
     pub(crate) async fn flush(&self) {
         let (done, flushed) = oneshot::channel();
-        // Two writes may come before: one under way, and the rest of the queue.
+        // Whatever is in the queue comes before, in batches; it is not worth more of a wait.
         let wait = async {
             if self.queue.send(Note::Flush(done)).await.is_ok() {
                 let _ = flushed.await;

@@ -95,7 +95,8 @@ impl Keyring {
         changed(self.inner.write(subjects, line, decide).await?)
     }
 
-    /// `environment` is that of the key, which its caller has looked up: it never changes.
+    /// `environment` is that of the key, which its caller has looked up: it never changes. Where
+    /// it is declared no more, any other will do: the decision refuses it, in its turn.
     pub(crate) async fn rotate_as(
         &self,
         caller: Caller,
@@ -107,6 +108,7 @@ impl Keyring {
         let rotation = Rotation {
             digest: key.digest,
             hint: key.hint,
+            environment: environment.clone(),
             grace,
             self_service: self.self_service(),
         };

@@ -315,6 +315,9 @@ pub enum Refusal {
     /// The key has expired.
     #[error("the key has expired")]
     KeyExpired,
+    /// The key is of an environment that is declared no more, so no secret can be made for it.
+    #[error("the environment of the key is not declared")]
+    UndeclaredEnvironment,
     /// The caller is not allowed to do this to itself.
     #[error("a key may not do this to itself")]
     OnOneself,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::chance::Chance;
-use crate::key::{KeyDigest, KeyHint};
+use crate::key::{Environment, KeyDigest, KeyHint};
 use crate::keyring::authority::{
     self, Caller, Draft, End, Expiry, KeyPatch, Rotation, SelfService,
 };
@@ -130,7 +130,8 @@ fn sees(caller: &FoundKey, owner: &Owner) -> bool {
 enum Request {
     Create(Box<Draft>),
     Update(KeyPatch, bool),
-    Rotate(Duration, bool),
+    /// With this grace; whether keys may renew themselves; for a secret of this environment.
+    Rotate(Duration, bool, Environment),
     EndPrevious,
     Revoke,
     RevokeAll(Whose),
@@ -165,6 +166,7 @@ enum Verdict {
     /// 409.
     Revoked,
     Expired,
+    Undeclared,
     Makes,
     Changes,
     Rotates,
@@ -191,6 +193,7 @@ fn verdict_of(result: &Result<Decision, Refusal>) -> Verdict {
             Refusal::ExceedsCaller | Refusal::OnOneself => Verdict::Exceeds,
             Refusal::KeyRevoked => Verdict::Revoked,
             Refusal::KeyExpired => Verdict::Expired,
+            Refusal::UndeclaredEnvironment => Verdict::Undeclared,
         },
     }
 }
@@ -269,10 +272,13 @@ fn judge(asks: Asks<'_>, request: &Request, rows: &Rows) -> Verdict {
                 Verdict::Changes
             })
         }
-        Request::Rotate(_, renewal) => match visible {
+        Request::Rotate(_, renewal, environment) => match visible {
             None => Verdict::NotFound,
             Some(before) if (is_oneself && !renewal) || !within(before) => Verdict::Exceeds,
-            Some(before) => dead(before).unwrap_or(Verdict::Rotates),
+            Some(before) if before.environment == *environment => {
+                dead(before).unwrap_or(Verdict::Rotates)
+            }
+            Some(before) => dead(before).unwrap_or(Verdict::Undeclared),
         },
         Request::EndPrevious => match visible {
             None => Verdict::NotFound,
@@ -480,10 +486,11 @@ impl Scene {
                 let self_service = SelfService { renewal: *renewal };
                 authority::update(&caller, patch, self_service, rows)
             }
-            Request::Rotate(grace, renewal) => {
+            Request::Rotate(grace, renewal, environment) => {
                 let rotation = Rotation {
                     digest: NEW_DIGEST,
                     hint: hint("new0"),
+                    environment: environment.clone(),
                     grace: *grace,
                     self_service: SelfService { renewal: *renewal },
                 };
@@ -596,7 +603,9 @@ fn random_request(chance: &mut Chance) -> Request {
         }
         4 => {
             let grace = chance.pick(&[0, 1, 7, 100_000_000_000]);
-            Request::Rotate(Duration::from_secs(grace), renewal)
+            let environment = chance.pick(&["live", "live", "live", "test"]);
+            let environment = environment.parse().unwrap();
+            Request::Rotate(Duration::from_secs(grace), renewal, environment)
         }
         5 => Request::EndPrevious,
         6 => Request::Revoke,
@@ -710,7 +719,7 @@ fn assert_nobody_rises(scene: &Scene, decision: &Decision) {
             owned(&record.owner);
             covered(record);
             assert!(!outlived_by(record), "lifetime");
-            let renews = matches!(scene.request, Request::Rotate(_, true));
+            let renews = matches!(scene.request, Request::Rotate(_, true, _));
             assert!(!is_oneself || renews || matches!(scene.request, Request::Create(_)));
         }
         Decision::EndPrevious(record) => owned(&record.owner),
@@ -761,7 +770,7 @@ fn a_hundred_thousand_random_requests_are_judged_as_the_rules_say_and_nobody_ris
                 assert_eq!(Some(end(record.expires_at)), asked, "seed {seed}");
                 assert_eq!(record.scopes, draft.scopes, "seed {seed}");
             }
-            (Request::Rotate(grace, _), Decision::Rotate { record, .. }) => {
+            (Request::Rotate(grace, ..), Decision::Rotate { record, .. }) => {
                 let first = end(record.expires_at).min(
                     scene
                         .rows
@@ -779,6 +788,6 @@ fn a_hundred_thousand_random_requests_are_judged_as_the_rules_say_and_nobody_ris
     }
     // Chance must have come by every rule often.
     println!("{seen:?}");
-    assert_eq!(seen.len(), 15, "{seen:?}");
+    assert_eq!(seen.len(), 16, "{seen:?}");
     assert!(seen.values().all(|&times| times > 200), "{seen:?}");
 }
