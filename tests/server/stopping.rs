@@ -106,3 +106,28 @@ async fn who_never_ends_a_request_is_cut_short_by_a_second_signal() {
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
     assert!(ended.stderr.contains("cut short"), "{ended:?}");
 }
+
+#[tokio::test]
+async fn every_use_before_the_end_is_written_down() {
+    let setup = Setup::sqlite();
+    let server = setup.start().await;
+    let mut keys = Vec::new();
+    for _ in 0..20 {
+        keys.push(server.a_key().await);
+    }
+    // The last of them are used a moment before the signal: nothing is written of them yet.
+    for key in &keys {
+        assert!(server.opens(key).await);
+    }
+    server.terminate().await;
+    let ended = server.end().await;
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+
+    let server = setup.start().await;
+    for key in &keys {
+        let path = format!("/keys/{}", key.id);
+        let shown = server.admin("GET", &path, Value::Null).await;
+        let shown = shown.is(200).json();
+        assert!(shown["last_used_at"].is_string(), "{shown}");
+    }
+}

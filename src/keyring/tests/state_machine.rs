@@ -604,7 +604,8 @@ fn many_runs<S: KeyStore>(runs: u64, paused: bool, store: impl AsyncFn(FakeClock
         let value = std::env::var(name).ok()?;
         Some(value.parse::<u64>().expect("a number"))
     };
-    let runs = number("PORTCULLIS_MODEL_RUNS").unwrap_or(runs);
+    // Of the many runs that are asked for, SQLite gets its share.
+    let runs = number("PORTCULLIS_MODEL_RUNS").map_or(runs, |asked| asked * runs / RUNS);
     let first = number("PORTCULLIS_MODEL_SEED").unwrap_or(0);
     for seed in first..first + runs {
         let runtime = tokio::runtime::Builder::new_current_thread()
