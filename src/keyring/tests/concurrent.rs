@@ -248,10 +248,34 @@ async fn some_order_explains_twenty_changes_of_one_key_at_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_many_rotations_at_once_each_succeeds_and_the_last_ones_secret_lives() {
-    let stage = Stage::on_memory().await;
-    for seed in 0..50 {
+    of_many_rotations_the_last_ones_secret_lives(&Stage::on_memory().await, 50).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_revoke_among_rotations_leaves_no_secret_alive() {
+    a_revoke_leaves_no_secret_alive(&Stage::on_memory().await, 100).await;
+}
+
+/// The same three on SQLite, where each round waits for the disk some twenty times.
+#[cfg(feature = "sqlite")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn in_sqlite_too_changes_at_once_come_one_after_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().join("keys.db").display());
+    let clock = FakeClock::new();
+    let options = crate::store::SqliteStore::options(&url).clock(Arc::new(clock.clone()));
+    let stage = Stage::on(options.connect().await.unwrap(), clock).await;
+    for seed in 0..5 {
+        some_order_explains_twenty_changes(&stage, seed).await;
+    }
+    of_many_rotations_the_last_ones_secret_lives(&stage, 5).await;
+    a_revoke_leaves_no_secret_alive(&stage, 5).await;
+}
+
+async fn of_many_rotations_the_last_ones_secret_lives(stage: &Stage, rounds: u64) {
+    for seed in 0..rounds {
         let chance = &mut Chance::seeded(seed);
-        let (_, id, first) = create(&stage).await;
+        let (_, id, first) = create(stage).await;
         let changes: Vec<_> = (0..AT_ONCE)
             .map(|_| Change::Rotate(Duration::from_secs(chance.pick(&[0, 60]))))
             .collect();
@@ -274,12 +298,10 @@ async fn of_many_rotations_at_once_each_succeeds_and_the_last_ones_secret_lives(
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_revoke_among_rotations_leaves_no_secret_alive() {
-    let stage = Stage::on_memory().await;
+async fn a_revoke_leaves_no_secret_alive(stage: &Stage, rounds: u64) {
     let [here, there] = &stage.replicas;
-    for seed in 0..100 {
-        let (_, id, first) = create(&stage).await;
+    for seed in 0..rounds {
+        let (_, id, first) = create(stage).await;
         assert!(here.ask(&first).await.is_ok());
         let rotations: Vec<_> = (0..AT_ONCE)
             .map(|number| {
