@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::decision::{Decide, Subjects, Transacted};
 use super::error::StoreError;
-use super::record::{FoundKey, KeyRecord, Owner, Provenance, Revocation, Status};
+use super::record::{FoundKey, KeyRecord, Status};
+use super::text::Owner;
 use crate::key::{Environment, KeyDigest, KeyId};
 use crate::timestamp::Timestamp;
 
@@ -29,6 +31,7 @@ use crate::timestamp::Timestamp;
 /// - **Cancellation.** A keyring drops the future of a read, or of a [`touch`](KeyStore::touch),
 ///   when its deadline is over, and runs [`transact`](KeyStore::transact) on a task of its own to
 ///   its end. None of them may leave a transaction open.
+/// - **Revoked stays revoked.** No update clears or moves the moment of a revocation.
 /// - Absent is `Ok(None)`, not an error.
 ///
 /// The suite in `store::conformance` (feature `testing`) asks all of this of a store.
@@ -194,206 +197,6 @@ pub struct Use {
     pub digest: KeyDigest,
     /// When.
     pub at: Timestamp,
-}
-
-/// Which request this is, so that it can be recognised when it comes again: a digest of its
-/// caller, endpoint and `Idempotency-Key`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ReplayKey(pub [u8; 32]);
-
-/// What is remembered of a request that made a key.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Replay {
-    /// A digest of what it asked for.
-    pub request: [u8; 32],
-    /// Which key it made.
-    pub made: KeyId,
-    /// From this moment on it is forgotten.
-    pub expires_at: Timestamp,
-}
-
-/// The rows a decision is about.
-#[derive(Clone, Debug, Default)]
-pub struct Subjects {
-    /// The secret of whoever asks, unless it is not a key that asks.
-    pub caller: Option<KeyDigest>,
-    /// The key it is about, unless it is about a new one.
-    pub target: Option<KeyId>,
-    /// The request, if it may come again. When it has come before, the key that it made is the
-    /// target.
-    pub replay: Option<ReplayKey>,
-}
-
-/// What a decision sees: rows as they are inside the transaction.
-#[derive(Clone, Debug)]
-pub struct Rows {
-    /// The store's clock.
-    pub now: Timestamp,
-    /// The caller's own row, if [`Subjects::caller`] was given and exists.
-    pub caller: Option<FoundKey>,
-    /// The row of [`Subjects::target`], or of the key that [`Rows::replay`] made, if there is one.
-    pub target: Option<KeyRecord>,
-    /// What is remembered of [`Subjects::replay`], unless it is past its end.
-    pub replay: Option<Replay>,
-    /// Whether a key has ever been in this store, also one deleted by hand since.
-    pub ever_had_a_key: bool,
-}
-
-/// A pure function from rows to what is to be done.
-pub type Decide = Box<dyn FnMut(&Rows) -> Decision + Send>;
-
-/// What is to be done.
-#[derive(Clone, Debug)]
-pub enum Decision {
-    /// Add a key with its secret.
-    Insert {
-        /// The new row, without a previous secret.
-        record: KeyRecord,
-        /// Its secret's digest.
-        digest: KeyDigest,
-        /// Remember the request by [`Subjects::replay`].
-        replay: Option<Replay>,
-    },
-    /// Write this over the target's row. `id`, `created_at`, `created_by`, `environment`, `hint`,
-    /// `last_used_at` and `previous` are those of the target.
-    Update(KeyRecord),
-    /// Give the target another secret. A secret still in its grace dies; the current one becomes
-    /// the previous if the record has one, with its end, and dies if it has none.
-    Rotate {
-        /// The target's row, with the new hint and the previous secret. Nothing else of it is
-        /// written, and the store itself knows when the previous secret was last used.
-        record: KeyRecord,
-        /// The new secret's digest.
-        digest: KeyDigest,
-    },
-    /// The target's previous secret dies. The record is the target's without it. If there is
-    /// none, this is [`Keep`](Decision::Keep).
-    EndPrevious(KeyRecord),
-    /// Revoke every key of these that is not revoked yet.
-    RevokeAll {
-        /// Which keys.
-        whose: Whose,
-        /// When, by whom and why.
-        revocation: Revocation,
-    },
-    /// Nothing: the target is already as it should be.
-    Keep,
-    /// Nothing: the caller may not, or the target does not allow it.
-    Refuse(Refusal),
-}
-
-/// The keys of an emergency stop.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Whose {
-    /// Every key.
-    All,
-    /// Those of this owner.
-    Owner(Owner),
-    /// Those made by this one, by keys that it made, and so on.
-    CreatedBy(Provenance),
-}
-
-/// Why a write was refused by its decision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// The caller's key is gone, revoked, expired or disabled by now.
-    #[error("the caller's key is no longer valid")]
-    CallerDead,
-    /// The caller's key does not grant what this takes.
-    #[error("the caller's key lacks the scope for this")]
-    CallerLacksScope,
-    /// There is no such key, or it belongs to somebody else.
-    #[error("no such key")]
-    NotFound,
-    /// It would give, or change, more than the caller holds.
-    #[error("this exceeds what the caller holds")]
-    ExceedsCaller,
-    /// The key is revoked.
-    #[error("the key is revoked")]
-    KeyRevoked,
-    /// The key has expired.
-    #[error("the key has expired")]
-    KeyExpired,
-    /// The key is of an environment that is declared no more, so no secret can be made for it.
-    #[error("the environment of the key is not declared")]
-    UndeclaredEnvironment,
-    /// The caller is not allowed to do this to itself.
-    #[error("a key may not do this to itself")]
-    OnOneself,
-    /// The same `Idempotency-Key` came with another request.
-    #[error("the idempotency key was used for another request")]
-    ReplayDiffers,
-    /// The store has, or had, a key.
-    #[error("the store is not new")]
-    NotTheFirst,
-    /// The expiry is not after the store's clock.
-    #[error("the expiry lies in the past")]
-    ExpiryInThePast,
-    /// The expiry falls beyond the year 9999.
-    #[error("the expiry falls beyond the year 9999")]
-    ExpiryTooFar,
-}
-
-/// The answer to a transaction.
-#[derive(Clone, Debug)]
-pub struct Transacted {
-    /// The store's clock inside the transaction.
-    pub now: Timestamp,
-    /// Which store.
-    pub store: StoreId,
-    /// The newest revision that the transaction saw or made: read inside of it, after the change
-    /// and in a statement of its own, before the commit.
-    pub revision: u64,
-    /// What happened.
-    pub outcome: Outcome,
-}
-
-/// What a transaction did.
-#[derive(Clone, Debug)]
-pub enum Outcome {
-    /// It committed.
-    Committed {
-        /// What it put out of date.
-        touched: Vec<Touched>,
-        /// The key as it is now.
-        record: KeyRecord,
-    },
-    /// The decision was to keep what is there.
-    Kept {
-        /// What it would have put out of date: the secrets of the target, as changed. Somebody
-        /// else may have made the change a moment ago, and whoever asked for it again is told
-        /// that it holds; so it must hold for what is remembered here, too.
-        touched: Vec<Touched>,
-        /// The target's row.
-        record: KeyRecord,
-    },
-    /// An emergency stop committed.
-    RevokedAll {
-        /// What it put out of date: the secrets of all these keys, also of those that were revoked
-        /// already (see [`Outcome::Kept`]). Where they are many, `Anywhere` says it as well.
-        touched: Vec<Touched>,
-        /// How many keys it revoked.
-        revoked: u64,
-    },
-    /// The decision was to refuse.
-    Refused(Refusal),
-}
-
-impl fmt::Debug for ReplayKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ReplayKey(redacted)")
-    }
-}
-
-impl fmt::Debug for Replay {
-    // Not the digest: names and metadata can be guessed, and a guess be told by it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Replay")
-            .field("made", &self.made)
-            .field("expires_at", &self.expires_at)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Touched {

@@ -3,22 +3,26 @@
 #[cfg(feature = "testing")]
 pub mod conformance;
 pub mod contract;
+pub mod decision;
 pub mod error;
 pub mod memory;
+pub mod metadata;
 pub mod record;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+pub mod text;
 
 pub use contract::{
-    Change, Decide, Decision, Falsifies, KeyStore, ListQuery, LookUp, Nudges, Outcome, Position,
-    Read, Refusal, Replay, ReplayKey, Rows, StoreId, Subjects, SyncReport, Touched, Transacted,
-    Use, Where, Whose,
+    Change, Falsifies, KeyStore, ListQuery, LookUp, Nudges, Position, Read, StoreId, SyncReport,
+    Touched, Use, Where,
+};
+pub use decision::{
+    Decide, Decision, Outcome, Refusal, Replay, ReplayKey, Rows, Subjects, Transacted, Whose,
 };
 pub use error::{StoreError, StoreErrorKind};
 pub use memory::MemoryStore;
-pub use record::{
-    FoundKey, InvalidMetadata, InvalidText, KeyName, KeyRecord, Metadata, Owner, Previous,
-    Provenance, Revocation, Status,
-};
+pub use metadata::{InvalidMetadata, Metadata};
+pub use record::{FoundKey, KeyRecord, Previous, Provenance, Revocation, Status};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
+pub use text::{InvalidText, KeyName, Owner};

@@ -10,9 +10,9 @@ use tokio::sync::watch;
 
 use self::state::{State, must_be_the_target, position};
 use super::contract::{
-    Change, Decide, Decision, KeyStore, ListQuery, LookUp, Nudges, Outcome, Position, Read,
-    StoreId, Subjects, SyncReport, Transacted, Use,
+    Change, KeyStore, ListQuery, LookUp, Nudges, Position, Read, StoreId, SyncReport, Use,
 };
+use super::decision::{Decide, Decision, Outcome, Subjects, Transacted};
 use super::error::StoreError;
 use super::record::KeyRecord;
 use crate::clock::{Clock, SystemClock};

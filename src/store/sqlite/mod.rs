@@ -29,10 +29,8 @@ pub use connect::SqliteStoreOptions;
 
 use self::file::DatabaseFile;
 
-use super::contract::{
-    Decide, KeyStore, ListQuery, LookUp, Nudges, Position, Read, Subjects, SyncReport, Transacted,
-    Use,
-};
+use super::contract::{KeyStore, ListQuery, LookUp, Nudges, Position, Read, SyncReport, Use};
+use super::decision::{Decide, Subjects, Transacted};
 use super::error::StoreError;
 use super::record::KeyRecord;
 use crate::clock::Clock;
