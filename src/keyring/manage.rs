@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::authority::{Caller, KeyPatch};
+use super::authority::KeyPatch;
+use super::caller::Caller;
 use super::new_key::{Created, NewKey};
 use super::on_behalf::Making;
 use super::writes::PATIENCE;

@@ -14,6 +14,7 @@ mod authorize;
 mod budget;
 mod builder;
 mod cache;
+mod caller;
 mod cooldown;
 mod epoch;
 mod flight;
@@ -40,12 +41,12 @@ use crate::key::{Environment, KeyFormat};
 use crate::scope::Catalogue;
 use crate::store::{KeyStore, StoreError};
 
-#[cfg(feature = "admin")]
-pub(crate) use authority::Caller;
 pub use authority::{End, Expiry, KeyPatch};
 pub use authorize::{Dead, Unavailable};
 pub(crate) use authorize::{Denial, Judged, Miss};
 pub use builder::{BuildError, Builder};
+#[cfg(feature = "admin")]
+pub(crate) use caller::Caller;
 pub use health::Health;
 pub(crate) use last_used::Usage;
 #[cfg(feature = "admin")]

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::authority::{self, Caller, Draft, KeyPatch, Rotation, SelfService};
+use super::authority::{self, Draft, KeyPatch, Rotation, SelfService};
+use super::caller::Caller;
 use super::new_key::{Created, NewKey};
 use super::writes::Line;
 use super::{Keyring, WriteError};

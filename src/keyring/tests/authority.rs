@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::key::{Environment, KeyDigest, KeyId};
-use crate::keyring::authority::{self, Caller, Draft, Expiry, KeyPatch, SelfService};
+use crate::keyring::authority::{self, Draft, Expiry, KeyPatch, SelfService};
+use crate::keyring::caller::Caller;
 use crate::principal::{Known, Principal};
 use crate::scope::ScopeSet;
 use crate::store::{

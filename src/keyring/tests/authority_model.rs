@@ -11,9 +11,8 @@ use std::time::Duration;
 
 use super::chance::Chance;
 use crate::key::{Environment, KeyDigest, KeyHint};
-use crate::keyring::authority::{
-    self, Caller, Draft, End, Expiry, KeyPatch, Rotation, SelfService,
-};
+use crate::keyring::authority::{self, Draft, End, Expiry, KeyPatch, Rotation, SelfService};
+use crate::keyring::caller::Caller;
 use crate::principal::{Known, Principal};
 use crate::scope::ScopeSet;
 use crate::store::{

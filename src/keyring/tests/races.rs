@@ -4,7 +4,8 @@
 
 use super::fixture::{Answer, DISABLED, REVOKED, Replica, UNKNOWN, allowed, soon};
 use crate::key::{GeneratedKey, KeyId};
-use crate::keyring::authority::{self, Caller, Draft, Expiry};
+use crate::keyring::authority::{self, Draft, Expiry};
+use crate::keyring::caller::Caller;
 use crate::keyring::writes::Line;
 use crate::scope::ScopeSet;
 use crate::store::{KeyName, Metadata, Owner, Provenance, Subjects};

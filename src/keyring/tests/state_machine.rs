@@ -14,7 +14,7 @@ use super::fixture::{Answer, Replica, unavailable};
 use super::naive::{Key, Naive, Secret, bare};
 use crate::clock::Clock;
 use crate::key::KeyId;
-use crate::keyring::authority::Caller;
+use crate::keyring::caller::Caller;
 use crate::keyring::on_behalf::Making;
 use crate::keyring::{Created, End, Expiry, KeyPatch, NewKey, Unavailable, WriteError};
 use crate::scope::ScopeSet;

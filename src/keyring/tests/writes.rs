@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::fixture::{REVOKED, Replica, allowed, soon, until};
-use crate::keyring::authority::Caller;
+use crate::keyring::caller::Caller;
 use crate::keyring::on_behalf::Making;
 use crate::keyring::{NewKey, WriteError};
 use crate::store::{MemoryStore, Refusal, StoreErrorKind};
