@@ -1,8 +1,9 @@
 //! A key is in no log, no answer and no error.
 
+use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 
 use axum::Router;
 use axum::body::Body;
@@ -18,58 +19,53 @@ use sha2::{Digest as _, Sha256};
 use tokio::net::TcpStream;
 use tower_http::trace::{DefaultMakeSpan, DefaultOnRequest, TraceLayer};
 use tracing::Level;
-use tracing::subscriber::DefaultGuard;
-use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::ground::{Ground, call, with_key, with_value};
 use crate::wire::{Server, line};
 
-/// Everything that is logged on this thread, from TRACE on, until it is dropped.
-pub(crate) struct Log {
-    sink: Sink,
-    _guard: DefaultGuard,
+thread_local! {
+    /// What this test has logged: each has a thread of its own, and all of its tasks are on it.
+    static PAPER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-#[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
+/// Everything that is logged on this thread from here on, TRACE and dependencies included.
+pub(crate) struct Log;
+
+struct Pen;
 
 impl Log {
     pub(crate) fn start() -> Self {
-        let sink = Sink::default();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(Level::TRACE)
-            .with_span_events(FmtSpan::NEW)
-            .with_ansi(false)
-            .with_writer(sink.clone())
-            .finish();
-        Self {
-            sink,
-            _guard: tracing::subscriber::set_default(subscriber),
-        }
+        // One subscriber for all threads. With one for each test, a place in the code that another
+        // thread comes by at the wrong moment may be silenced for all.
+        static LISTENING: Once = Once::new();
+        LISTENING.call_once(|| {
+            let subscriber = tracing_subscriber::fmt()
+                .with_max_level(Level::TRACE)
+                .with_span_events(FmtSpan::NEW)
+                .with_ansi(false)
+                .with_writer(|| Pen)
+                .finish();
+            tracing::subscriber::set_global_default(subscriber).unwrap();
+        });
+        PAPER.with_borrow_mut(Vec::clear);
+        Self
     }
 
+    #[expect(clippy::unused_self, reason = "who reads the log has started it")]
     pub(crate) fn text(&self) -> String {
-        String::from_utf8(self.sink.0.lock().unwrap().clone()).unwrap()
+        PAPER.with_borrow(|paper| String::from_utf8(paper.clone()).unwrap())
     }
 }
 
-impl io::Write for Sink {
+impl io::Write for Pen {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        PAPER.with_borrow_mut(|paper| paper.extend(bytes));
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Sink {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
     }
 }
 
