@@ -27,7 +27,7 @@ use portcullis::store::conformance::{Backend, Stage};
 use portcullis::store::{
     Change, Decision, Falsifies, FoundKey, InvalidMetadata, InvalidText, KeyName, KeyRecord,
     KeyStore, ListQuery, LookUp, MemoryStore, Metadata, Outcome, Owner, Position, Previous,
-    Provenance, Read, Refusal, Replay, ReplayKey, Revocation, Rows, SqliteStore, Status,
+    Provenance, Read, Refusal, Replay, ReplayKey, Revocation, Rows, Source, SqliteStore, Status,
     StoreError, StoreErrorKind, StoreId, Subjects, SyncReport, Touched, Transacted, Use, Where,
     Whose,
 };
@@ -335,7 +335,11 @@ async fn stores_and_what_they_answer() {
     let mut sheet = Sheet::of(&world);
     sheet.shows(MemoryStore::new(), "MemoryStore { .. }");
     // It remembers what it answered: to look-ups, and to syncs.
-    let looked_up: LookUp = world.store.look_up(&world.digest).await.unwrap();
+    let looked_up: LookUp = world
+        .store
+        .look_up(&world.digest, Source::Primary)
+        .await
+        .unwrap();
     let synced: SyncReport = world.store.sync(None).await.unwrap();
     sheet.hides(&world.store);
     let shown = format!("{:?}", FaultStore::new(MemoryStore::new()));
@@ -402,7 +406,11 @@ async fn stores_and_what_they_answer() {
 async fn what_is_decided_about_keys() {
     let world = World::new().await;
     let mut sheet = Sheet::of(&world);
-    let looked_up = world.store.look_up(&world.digest).await.unwrap();
+    let looked_up = world
+        .store
+        .look_up(&world.digest, Source::Primary)
+        .await
+        .unwrap();
     let found = looked_up.found.unwrap();
     let record = found.record.clone();
     let previous = Previous {

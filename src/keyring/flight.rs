@@ -19,7 +19,7 @@ use super::epoch::Epoch;
 use super::last_used::Usage;
 use crate::clock::BootTime;
 use crate::principal::Known;
-use crate::store::{LookUp, StoreError, StoreErrorKind};
+use crate::store::{LookUp, Source, StoreError, StoreErrorKind};
 
 /// How a flight ends.
 #[derive(Clone)]
@@ -242,7 +242,10 @@ impl Flight {
         let asked = Instant::now();
         let ask = async {
             inner.agreement.hold(&inner.store).await?;
-            inner.store.look_up(&self.question.digest).await
+            inner
+                .store
+                .look_up(&self.question.digest, Source::Any)
+                .await
         };
         let answer = timeout_at(deadline, ask).await;
         match answer {

@@ -96,7 +96,9 @@ impl Inner {
     fn heed(&self, transacted: &Transacted, caller: Option<KeyDigest>, highest_then: u64) -> Fit {
         let (touched, committed) = match &transacted.outcome {
             Outcome::Committed { touched, .. } => (touched.clone(), true),
-            Outcome::RevokedAll { touched, revoked } => (touched.clone(), *revoked > 0),
+            Outcome::RevokedAll {
+                touched, revoked, ..
+            } => (touched.clone(), *revoked > 0),
             Outcome::Kept { touched, .. } => (touched.clone(), false),
             // The caller came in on a remembered answer that is out of date.
             Outcome::Refused(Refusal::CallerDead | Refusal::CallerLacksScope) => {

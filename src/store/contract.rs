@@ -42,8 +42,8 @@ use crate::timestamp::Timestamp;
 /// `#[deny(clippy::missing_trait_methods)]` on its impl keeps it so.
 #[async_trait]
 pub trait KeyStore: fmt::Debug + Send + Sync + 'static {
-    /// The key that this digest opens, dead or alive.
-    async fn look_up(&self, digest: &KeyDigest) -> Result<LookUp, StoreError>;
+    /// The key that this digest opens, dead or alive, as `source` knows it.
+    async fn look_up(&self, digest: &KeyDigest, source: Source) -> Result<LookUp, StoreError>;
 
     /// What has changed since `since`, or where the store is now if that is `None`.
     ///
@@ -52,6 +52,10 @@ pub trait KeyStore: fmt::Debug + Send + Sync + 'static {
 
     /// A subscription to nudges, asked for once by each keyring.
     fn nudges(&self) -> Box<dyn Nudges>;
+
+    /// Whether nudges come at the moment, for reports: no decision hangs on it. A store that needs
+    /// no connection to hear of changes always says so.
+    fn is_listening(&self) -> bool;
 
     /// One key by its id.
     async fn get(&self, id: &KeyId) -> Result<Read<Option<KeyRecord>>, StoreError>;
@@ -112,9 +116,21 @@ pub struct Read<T> {
     pub value: T,
 }
 
+/// Who is to answer a look-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// Whoever answers soonest: a read replica, where the store has one.
+    Any,
+    /// The store that takes the writes, and nobody else. Asked where an answer of
+    /// [`Any`](Source::Any) was older than what is known, and where nothing is known for sure.
+    Primary,
+}
+
 /// The answer to a look-up.
 #[derive(Clone, Debug)]
 pub struct LookUp {
+    /// Which store.
+    pub store: StoreId,
     /// The revision of the snapshot.
     pub revision: u64,
     /// The store's clock.
@@ -220,8 +236,8 @@ impl Touched {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl<S: KeyStore + ?Sized> KeyStore for Arc<S> {
-    async fn look_up(&self, digest: &KeyDigest) -> Result<LookUp, StoreError> {
-        (**self).look_up(digest).await
+    async fn look_up(&self, digest: &KeyDigest, source: Source) -> Result<LookUp, StoreError> {
+        (**self).look_up(digest, source).await
     }
 
     async fn sync(&self, since: Option<Position>) -> Result<SyncReport, StoreError> {
@@ -230,6 +246,10 @@ impl<S: KeyStore + ?Sized> KeyStore for Arc<S> {
 
     fn nudges(&self) -> Box<dyn Nudges> {
         (**self).nudges()
+    }
+
+    fn is_listening(&self) -> bool {
+        (**self).is_listening()
     }
 
     async fn get(&self, id: &KeyId) -> Result<Read<Option<KeyRecord>>, StoreError> {

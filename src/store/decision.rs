@@ -161,6 +161,9 @@ pub struct Transacted {
     pub outcome: Outcome,
 }
 
+/// The most keys that an emergency stop names.
+pub const MOST_KEYS_NAMED: usize = 100_000;
+
 /// What a transaction did.
 #[derive(Clone, Debug)]
 pub enum Outcome {
@@ -187,6 +190,8 @@ pub enum Outcome {
         touched: Vec<Touched>,
         /// How many keys it revoked.
         revoked: u64,
+        /// Which ones: all of them, or [`MOST_KEYS_NAMED`] of them if they are more.
+        keys: Vec<KeyId>,
     },
     /// The decision was to refuse.
     Refused(Refusal),

@@ -13,11 +13,12 @@ pub mod sqlite;
 pub mod text;
 
 pub use contract::{
-    Change, Falsifies, KeyStore, ListQuery, LookUp, Nudges, Position, Read, StoreId, SyncReport,
-    Touched, Use, Where,
+    Change, Falsifies, KeyStore, ListQuery, LookUp, Nudges, Position, Read, Source, StoreId,
+    SyncReport, Touched, Use, Where,
 };
 pub use decision::{
-    Decide, Decision, Outcome, Refusal, Replay, ReplayKey, Rows, Subjects, Transacted, Whose,
+    Decide, Decision, MOST_KEYS_NAMED, Outcome, Refusal, Replay, ReplayKey, Rows, Subjects,
+    Transacted, Whose,
 };
 pub use error::{StoreError, StoreErrorKind};
 pub use memory::MemoryStore;

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use super::faults::{Fault, Faults};
 use crate::key::{KeyDigest, KeyId};
 use crate::store::{
-    Decide, KeyRecord, KeyStore, ListQuery, LookUp, Nudges, Position, Read, StoreError,
+    Decide, KeyRecord, KeyStore, ListQuery, LookUp, Nudges, Position, Read, Source, StoreError,
     StoreErrorKind, Subjects, SyncReport, Transacted, Use,
 };
 
@@ -59,8 +59,8 @@ impl<S: KeyStore> FaultStore<S> {
         synced.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn look_up_now(&self, digest: &KeyDigest) -> Result<LookUp, StoreError> {
-        let answer = self.inner.look_up(digest).await?;
+    async fn look_up_now(&self, digest: &KeyDigest, source: Source) -> Result<LookUp, StoreError> {
+        let answer = self.inner.look_up(digest, source).await?;
         let looked_up = self.looked_up.lock();
         let mut looked_up = looked_up.unwrap_or_else(PoisonError::into_inner);
         looked_up.insert(*digest, answer.clone());
@@ -78,7 +78,7 @@ impl<S: KeyStore> FaultStore<S> {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl<S: KeyStore> KeyStore for FaultStore<S> {
-    async fn look_up(&self, digest: &KeyDigest) -> Result<LookUp, StoreError> {
+    async fn look_up(&self, digest: &KeyDigest, source: Source) -> Result<LookUp, StoreError> {
         let switch = &self.faults.look_ups;
         let fault = switch.called();
         let work = async {
@@ -88,9 +88,9 @@ impl<S: KeyStore> KeyStore for FaultStore<S> {
             };
             let mut answer = match before {
                 Some(before) => before,
-                None => self.look_up_now(digest).await?,
+                None => self.look_up_now(digest, source).await?,
             };
-            answer.primary &= !self.faults.answers_as_replica();
+            answer.primary &= source == Source::Primary || !self.faults.answers_as_replica();
             Ok(answer)
         };
         switch.meet(fault, StoreErrorKind::Unavailable, work).await
@@ -117,6 +117,10 @@ impl<S: KeyStore> KeyStore for FaultStore<S> {
             inner: self.inner.nudges(),
             faults: self.faults.clone(),
         })
+    }
+
+    fn is_listening(&self) -> bool {
+        self.inner.is_listening() && !self.faults.nudges_are_lost()
     }
 
     async fn get(&self, id: &KeyId) -> Result<Read<Option<KeyRecord>>, StoreError> {
@@ -206,10 +210,13 @@ mod tests {
     async fn a_frozen_call_is_held_until_it_is_released() {
         let (store, faults) = store();
         faults.look_ups.freeze_next(1);
-        let (answer, ()) = tokio::join!(store.look_up(&DIGEST), async {
+        let (answer, ()) = tokio::join!(store.look_up(&DIGEST, Source::Any), async {
             faults.look_ups.frozen(1).await;
             assert_eq!(faults.look_ups.held(), 1);
-            assert!(store.look_up(&DIGEST).await.is_ok(), "one, and no more");
+            assert!(
+                store.look_up(&DIGEST, Source::Any).await.is_ok(),
+                "one, and no more"
+            );
             faults.look_ups.release();
         });
         assert!(answer.is_ok());
@@ -221,14 +228,14 @@ mod tests {
         let (store, faults) = store();
         faults.look_ups.freeze_next(1);
         let second = Duration::from_secs(1);
-        let given_up = tokio::time::timeout(second, store.look_up(&DIGEST)).await;
+        let given_up = tokio::time::timeout(second, store.look_up(&DIGEST, Source::Any)).await;
         assert!(given_up.is_err());
         assert_eq!(faults.look_ups.held(), 0);
         faults.look_ups.hang();
-        let given_up = tokio::time::timeout(second, store.look_up(&DIGEST)).await;
+        let given_up = tokio::time::timeout(second, store.look_up(&DIGEST, Source::Any)).await;
         assert!(given_up.is_err());
         faults.look_ups.heal();
-        assert!(store.look_up(&DIGEST).await.is_ok());
+        assert!(store.look_up(&DIGEST, Source::Any).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
@@ -237,7 +244,7 @@ mod tests {
         faults.syncs.fail();
         let error = store.sync(None).await.unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::Unavailable);
-        assert!(store.look_up(&DIGEST).await.is_ok());
+        assert!(store.look_up(&DIGEST, Source::Any).await.is_ok());
         assert!(store.cursor_key().await.is_ok());
         faults.fail();
         assert!(store.cursor_key().await.is_err());
@@ -261,7 +268,10 @@ mod tests {
         let inner = MemoryStore::new();
         let store = FaultStore::new(inner.clone());
         let faults = store.faults();
-        assert_eq!(store.look_up(&DIGEST).await.unwrap().revision, 0);
+        assert_eq!(
+            store.look_up(&DIGEST, Source::Any).await.unwrap().revision,
+            0
+        );
         assert_eq!(store.sync(None).await.unwrap().position.revision, 0);
         faults.look_ups.answer_as_before();
         faults.syncs.answer_as_before();
@@ -269,10 +279,13 @@ mod tests {
         let keyring = crate::Keyring::builder(inner).prefix("acme").build();
         let new = crate::keyring::NewKey::named("key").unwrap();
         keyring.unwrap().create(new).await.unwrap();
-        let old = store.look_up(&DIGEST).await.unwrap();
+        let old = store.look_up(&DIGEST, Source::Any).await.unwrap();
         assert_eq!((old.revision, old.primary), (0, false));
         assert_eq!(store.sync(None).await.unwrap().position.revision, 0);
         let other = KeyDigest::from_bytes([2; 32]);
-        assert_eq!(store.look_up(&other).await.unwrap().revision, 1);
+        assert_eq!(
+            store.look_up(&other, Source::Any).await.unwrap().revision,
+            1
+        );
     }
 }

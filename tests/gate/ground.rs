@@ -14,7 +14,7 @@ use portcullis::clock::{BootTime, Clock};
 use portcullis::key::{KeyDigest, KeyId};
 use portcullis::keyring::{Builder, Created, Expiry, NewKey};
 use portcullis::store::{
-    Decide, KeyRecord, KeyStore, ListQuery, LookUp, MemoryStore, Nudges, Position, Read,
+    Decide, KeyRecord, KeyStore, ListQuery, LookUp, MemoryStore, Nudges, Position, Read, Source,
     StoreError, StoreErrorKind, Subjects, SyncReport, Transacted, Use,
 };
 use portcullis::timestamp::Timestamp;
@@ -99,12 +99,12 @@ impl std::fmt::Debug for Watched {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl KeyStore for Watched {
-    async fn look_up(&self, digest: &KeyDigest) -> Result<LookUp, StoreError> {
+    async fn look_up(&self, digest: &KeyDigest, source: Source) -> Result<LookUp, StoreError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let mut open = self.open.subscribe();
         let _ = open.wait_for(|open| *open).await;
         self.answer()?;
-        self.memory.look_up(digest).await
+        self.memory.look_up(digest, source).await
     }
 
     async fn sync(&self, since: Option<Position>) -> Result<SyncReport, StoreError> {
@@ -114,6 +114,10 @@ impl KeyStore for Watched {
 
     fn nudges(&self) -> Box<dyn Nudges> {
         self.memory.nudges()
+    }
+
+    fn is_listening(&self) -> bool {
+        self.memory.is_listening()
     }
 
     async fn get(&self, id: &KeyId) -> Result<Read<Option<KeyRecord>>, StoreError> {

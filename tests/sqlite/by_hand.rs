@@ -3,7 +3,7 @@
 use portcullis::key::{KeyHint, KeyId};
 use portcullis::store::{
     Decide, Decision, KeyStore, Outcome, Previous, Provenance, Refusal, Replay, ReplayKey,
-    Revocation, SqliteStore, Subjects,
+    Revocation, Source, SqliteStore, Subjects,
 };
 use portcullis::timestamp::Timestamp;
 
@@ -261,7 +261,7 @@ async fn what_is_typed_by_hand_counts_like_everything_else() {
         let mut found = Vec::new();
         for number in 1..=3 {
             if store
-                .look_up(&digest(number))
+                .look_up(&digest(number), Source::Primary)
                 .await
                 .unwrap()
                 .found
@@ -343,7 +343,12 @@ async fn a_key_may_have_two_secrets() {
     assert_eq!(position(&store).await.revision, revision);
 
     let second = portcullis::key::KeyDigest::from_bytes(*b"12345678901234567890123456789012");
-    let found = store.look_up(&second).await.unwrap().found.unwrap();
+    let found = store
+        .look_up(&second, Source::Primary)
+        .await
+        .unwrap()
+        .found
+        .unwrap();
     assert_eq!(found.record.id, id(1));
     let previous = Previous {
         hint: KeyHint::from_stored("old").unwrap(),
@@ -390,7 +395,12 @@ async fn a_secret_that_was_ended_by_hand_gets_no_grace() {
     };
     let end = Timestamp::from_unix_micros(5);
     assert_eq!(record.previous.map(|previous| previous.expires_at), end);
-    let found = store.look_up(&digest(1)).await.unwrap().found.unwrap();
+    let found = store
+        .look_up(&digest(1), Source::Primary)
+        .await
+        .unwrap()
+        .found
+        .unwrap();
     assert_eq!(found.secret_expires_at, end);
 }
 
@@ -406,7 +416,14 @@ async fn a_key_whose_secret_was_deleted_by_hand_can_get_another() {
         panic!("it was not committed");
     };
     assert_eq!(record.previous, None, "there was none to be in its grace");
-    assert!(store.look_up(&digest(2)).await.unwrap().found.is_some());
+    assert!(
+        store
+            .look_up(&digest(2), Source::Primary)
+            .await
+            .unwrap()
+            .found
+            .is_some()
+    );
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use portcullis::store::{Decide, KeyStore, SqliteStore, Subjects};
+use portcullis::store::{Decide, KeyStore, Source, SqliteStore, Subjects};
 use tokio::time::timeout;
 
 use super::{Place, add, digest, id, position, record};
@@ -86,7 +86,11 @@ async fn what_was_acknowledged_survives_a_kill_and_nothing_else_does() {
 
     other.says("in a transaction");
     // It holds the lock; reading goes on.
-    let found = store.look_up(&digest(1)).await.unwrap().found;
+    let found = store
+        .look_up(&digest(1), Source::Primary)
+        .await
+        .unwrap()
+        .found;
     assert_eq!(found.unwrap().record, record(1));
     // SIGKILL on Unix.
     drop(other);

@@ -3,8 +3,8 @@
 use std::error::Error;
 
 use portcullis::store::{
-    Decide, Decision, KeyRecord, KeyStore, ListQuery, Refusal, Revocation, SqliteStore, StoreError,
-    StoreErrorKind, Subjects,
+    Decide, Decision, KeyRecord, KeyStore, ListQuery, Refusal, Revocation, Source, SqliteStore,
+    StoreError, StoreErrorKind, Subjects,
 };
 use portcullis::timestamp::Timestamp;
 use sqlx::SqlitePool;
@@ -57,7 +57,10 @@ async fn a_value_that_cannot_be_is_named_by_its_column_alone() {
             ..ListQuery::default()
         };
         let errors = [
-            store.look_up(&digest(1)).await.unwrap_err(),
+            store
+                .look_up(&digest(1), Source::Primary)
+                .await
+                .unwrap_err(),
             store.get(&id(1)).await.unwrap_err(),
             store.list(&query).await.unwrap_err(),
             disable(&store, 1).await.unwrap_err(),
@@ -69,7 +72,14 @@ async fn a_value_that_cannot_be_is_named_by_its_column_alone() {
             assert!(!text.contains("hunter"), "{text}");
         }
         // The other key is as good as ever.
-        assert!(store.look_up(&digest(2)).await.unwrap().found.is_some());
+        assert!(
+            store
+                .look_up(&digest(2), Source::Primary)
+                .await
+                .unwrap()
+                .found
+                .is_some()
+        );
         disable(&store, 2).await.unwrap();
     }
 }
@@ -97,8 +107,14 @@ async fn a_previous_secret_that_cannot_be_is_named_by_its_column_alone() {
         );
         place.hand().await.types(&sql).await.unwrap();
         let errors = [
-            store.look_up(&digest(1)).await.unwrap_err(),
-            store.look_up(&digest(2)).await.unwrap_err(),
+            store
+                .look_up(&digest(1), Source::Primary)
+                .await
+                .unwrap_err(),
+            store
+                .look_up(&digest(2), Source::Primary)
+                .await
+                .unwrap_err(),
             store.get(&id(1)).await.unwrap_err(),
             disable(&store, 1).await.unwrap_err(),
         ];
@@ -119,7 +135,10 @@ async fn an_id_that_cannot_be_is_corrupt() {
                UPDATE portcullis_keys SET id = 'hunter2'; \
                UPDATE portcullis_secrets SET key_id = 'hunter2'";
     place.hand().await.types(sql).await.unwrap();
-    let error = store.look_up(&digest(1)).await.unwrap_err();
+    let error = store
+        .look_up(&digest(1), Source::Primary)
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Corrupt);
     assert!(!chain(&error).contains("hunter2"));
 }
@@ -132,7 +151,10 @@ async fn a_store_that_does_not_know_where_it_is_says_so() {
     let sql = "DELETE FROM portcullis_meta";
     place.hand().await.types(sql).await.unwrap();
     for error in [
-        store.look_up(&digest(1)).await.unwrap_err(),
+        store
+            .look_up(&digest(1), Source::Primary)
+            .await
+            .unwrap_err(),
         store.sync(None).await.unwrap_err(),
         store.cursor_key().await.unwrap_err(),
         disable(&store, 1).await.unwrap_err(),
@@ -164,7 +186,8 @@ async fn a_lock_held_by_another_process_delays_writes_and_then_fails_them() {
     hand.types("BEGIN IMMEDIATE").await.unwrap();
 
     let digest = digest(1);
-    let (written, found) = tokio::join!(disable(&store, 1), store.look_up(&digest));
+    let (written, found) =
+        tokio::join!(disable(&store, 1), store.look_up(&digest, Source::Primary));
     assert!(found.unwrap().found.is_some(), "reading goes on");
     let error = written.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable);

@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use portcullis::store::{KeyStore, SqliteStore, StoreErrorKind};
+use portcullis::store::{KeyStore, Source, SqliteStore, StoreErrorKind};
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use tokio::task::JoinSet;
@@ -200,7 +200,11 @@ async fn the_application_cannot_starve_the_store() {
     let all_there_are = pool.acquire().await.unwrap();
     let store = SqliteStore::new(&pool).await.unwrap();
     add(&store, 1).await;
-    let found = store.look_up(&digest(1)).await.unwrap().found;
+    let found = store
+        .look_up(&digest(1), Source::Primary)
+        .await
+        .unwrap()
+        .found;
     assert!(found.is_some());
     drop(all_there_are);
     pool.close().await;
@@ -230,7 +234,10 @@ async fn a_store_whose_file_was_replaced_fails_until_the_file_is_back() {
     std::fs::rename(place.file(), &aside).unwrap();
     let fails = async |why: &str| {
         let failures = [
-            store.look_up(&digest(1)).await.unwrap_err(),
+            store
+                .look_up(&digest(1), Source::Primary)
+                .await
+                .unwrap_err(),
             store.sync(None).await.unwrap_err(),
             store.get(&id(1)).await.unwrap_err(),
             store.cursor_key().await.unwrap_err(),
@@ -247,7 +254,11 @@ async fn a_store_whose_file_was_replaced_fails_until_the_file_is_back() {
     assert_eq!(write.kind(), StoreErrorKind::Unavailable);
 
     std::fs::rename(&aside, place.file()).unwrap();
-    let found = store.look_up(&digest(1)).await.unwrap().found;
+    let found = store
+        .look_up(&digest(1), Source::Primary)
+        .await
+        .unwrap()
+        .found;
     assert!(found.is_some());
     add(&store, 2).await;
 }

@@ -55,7 +55,10 @@ async fn a_stop_of_very_many_keys_is_one_transaction_and_takes_seconds_at_most()
             start.elapsed()
         );
 
-        let Outcome::RevokedAll { touched, revoked } = stopped.outcome else {
+        let Outcome::RevokedAll {
+            touched, revoked, ..
+        } = stopped.outcome
+        else {
             panic!("it was not committed");
         };
         assert_eq!(revoked, KEYS);
@@ -75,7 +78,7 @@ async fn a_stop_of_very_many_keys_is_one_transaction_and_takes_seconds_at_most()
         assert_eq!(again.revision, stopped.revision);
         assert!(matches!(
             again.outcome,
-            Outcome::RevokedAll { touched, revoked: 0 } if touched == [any]
+            Outcome::RevokedAll { touched, revoked: 0, .. } if touched == [any]
         ));
     }
 }

@@ -12,7 +12,7 @@ use crate::keyring::{
 use crate::principal::Principal;
 use crate::store::{
     Decide, KeyName, KeyRecord, KeyStore, ListQuery, LookUp, MemoryStore, Nudges, Position, Read,
-    StoreError, Subjects, SyncReport, Transacted, Use,
+    Source, StoreError, Subjects, SyncReport, Transacted, Use,
 };
 use crate::testing::{FakeClock, FaultStore, Faults};
 
@@ -191,8 +191,8 @@ impl Rerouted {
 
 #[async_trait]
 impl KeyStore for Rerouted {
-    async fn look_up(&self, digest: &KeyDigest) -> Result<LookUp, StoreError> {
-        self.now().look_up(digest).await
+    async fn look_up(&self, digest: &KeyDigest, source: Source) -> Result<LookUp, StoreError> {
+        self.now().look_up(digest, source).await
     }
 
     async fn sync(&self, since: Option<Position>) -> Result<SyncReport, StoreError> {
@@ -201,6 +201,10 @@ impl KeyStore for Rerouted {
 
     fn nudges(&self) -> Box<dyn Nudges> {
         self.now().nudges()
+    }
+
+    fn is_listening(&self) -> bool {
+        self.now().is_listening()
     }
 
     async fn get(&self, id: &KeyId) -> Result<Read<Option<KeyRecord>>, StoreError> {

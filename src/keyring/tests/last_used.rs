@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::key::{KeyDigest, KeyId};
 use crate::keyring::{Created, Keyring};
 use crate::store::{
-    Decide, KeyRecord, KeyStore, ListQuery, LookUp, MemoryStore, Nudges, Position, Read,
+    Decide, KeyRecord, KeyStore, ListQuery, LookUp, MemoryStore, Nudges, Position, Read, Source,
     StoreError, Subjects, SyncReport, Transacted, Use,
 };
 use crate::testing::FakeClock;
@@ -42,8 +42,8 @@ impl<S> Noted<S> {
 
 #[async_trait]
 impl<S: KeyStore> KeyStore for Noted<S> {
-    async fn look_up(&self, digest: &KeyDigest) -> Result<LookUp, StoreError> {
-        self.inner.look_up(digest).await
+    async fn look_up(&self, digest: &KeyDigest, source: Source) -> Result<LookUp, StoreError> {
+        self.inner.look_up(digest, source).await
     }
 
     async fn sync(&self, since: Option<Position>) -> Result<SyncReport, StoreError> {
@@ -52,6 +52,10 @@ impl<S: KeyStore> KeyStore for Noted<S> {
 
     fn nudges(&self) -> Box<dyn Nudges> {
         self.inner.nudges()
+    }
+
+    fn is_listening(&self) -> bool {
+        self.inner.is_listening()
     }
 
     async fn get(&self, id: &KeyId) -> Result<Read<Option<KeyRecord>>, StoreError> {

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::sample::{add, digest, id, inserting, moment, position, record, rename};
 use super::stage::Stage;
-use crate::store::{Decide, ListQuery, Subjects, Use};
+use crate::store::{Decide, ListQuery, Source, Subjects, Use};
 
 /// More than any future of a store is polled.
 const MOST_POLLS: u32 = 24;
@@ -49,7 +49,7 @@ pub async fn a_read_that_is_cut_short_leaves_nothing_open(stage: &Stage) {
         ..ListQuery::default()
     };
     for polls in 1..=MOST_POLLS {
-        drop(cut_short(stage.store().look_up(&digest(0)), polls).await);
+        drop(cut_short(stage.store().look_up(&digest(0), Source::Primary), polls).await);
         drop(cut_short(stage.store().sync(Some(since)), polls).await);
         drop(cut_short(stage.store().get(&id(0)), polls).await);
         drop(cut_short(stage.store().list(&query), polls).await);
@@ -78,7 +78,12 @@ pub async fn a_write_that_is_cut_short_happens_whole_or_not_at_all(stage: &Stage
         must_take_a_write(stage, polls).await;
         let since = stage.other().sync(Some(before)).await.unwrap();
         let there = stage.other().get(&id(polls)).await.unwrap().value.is_some();
-        let found = stage.other().look_up(&digest(polls)).await.unwrap().found;
+        let found = stage
+            .other()
+            .look_up(&digest(polls), Source::Primary)
+            .await
+            .unwrap()
+            .found;
         assert_eq!(
             found.is_some(),
             there,

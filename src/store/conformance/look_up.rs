@@ -10,19 +10,28 @@ use crate::key::KeyHint;
 use crate::scope::ScopeSet;
 use crate::store::{
     Decision, FoundKey, KeyName, KeyRecord, ListQuery, Metadata, Owner, Provenance, Refusal,
-    Revocation, Subjects,
+    Revocation, Source, Subjects,
 };
 use crate::timestamp::Timestamp;
 
 /// What is not there is `Ok(None)`, with the revision that this is true at.
 pub async fn an_absent_key_is_none(stage: &Stage) {
-    let look_up = stage.store().look_up(&digest(1)).await.unwrap();
+    let look_up = stage
+        .store()
+        .look_up(&digest(1), Source::Primary)
+        .await
+        .unwrap();
     assert_eq!(look_up.found, None);
     assert!(look_up.primary);
+    assert_eq!(look_up.store, position(stage.store()).await.store);
     assert_eq!(stage.store().get(&id(1)).await.unwrap().value, None);
 
     let revision = add(stage.store(), 2).await.revision;
-    let look_up = stage.store().look_up(&digest(1)).await.unwrap();
+    let look_up = stage
+        .store()
+        .look_up(&digest(1), Source::Primary)
+        .await
+        .unwrap();
     assert_eq!(look_up.found, None, "another key is not this one");
     assert_eq!(look_up.revision, revision);
     assert_eq!(stage.store().get(&id(1)).await.unwrap().value, None);
@@ -77,7 +86,10 @@ pub async fn a_key_is_found_with_all_its_fields(stage: &Stage) {
                 secret_expires_at: None,
                 secret_last_used_at: None,
             };
-            let look_up = store.look_up(&digest(number)).await.unwrap();
+            let look_up = store
+                .look_up(&digest(number), Source::Primary)
+                .await
+                .unwrap();
             assert_eq!(look_up.found, Some(found));
             let read = store.get(&record.id).await.unwrap();
             assert_eq!(read.value.as_ref(), Some(&record));
@@ -94,13 +106,13 @@ pub async fn a_key_is_found_with_all_its_fields(stage: &Stage) {
 pub async fn a_look_up_is_as_new_as_the_last_write(stage: &Stage) {
     let added = add(stage.store(), 1).await;
     for store in [stage.store(), stage.other()] {
-        let look_up = store.look_up(&digest(1)).await.unwrap();
+        let look_up = store.look_up(&digest(1), Source::Primary).await.unwrap();
         assert_eq!(look_up.revision, added.revision);
         assert_eq!(position(store).await.revision, added.revision);
     }
     let renamed = rename(stage.other(), id(1), "new").await;
     for store in [stage.store(), stage.other()] {
-        let look_up = store.look_up(&digest(1)).await.unwrap();
+        let look_up = store.look_up(&digest(1), Source::Primary).await.unwrap();
         assert_eq!(look_up.revision, renamed.revision);
         assert_eq!(look_up.found.unwrap().record, renamed.record);
     }
@@ -120,7 +132,11 @@ pub async fn a_look_up_is_one_snapshot(stage: &Stage) {
     });
     let mut read = Vec::new();
     while !writing.is_finished() {
-        let look_up = stage.store().look_up(&digest(1)).await.unwrap();
+        let look_up = stage
+            .store()
+            .look_up(&digest(1), Source::Primary)
+            .await
+            .unwrap();
         read.push((look_up.revision, look_up.found.unwrap().record.name));
         tokio::task::yield_now().await;
     }
@@ -141,7 +157,12 @@ pub async fn the_answers_carry_the_clock_of_the_store(stage: &Stage) {
         };
         let refuse = Box::new(|_: &_| Decision::Refuse(Refusal::NotFound));
         let answers = [
-            stage.store().look_up(&digest(1)).await.unwrap().now,
+            stage
+                .store()
+                .look_up(&digest(1), Source::Primary)
+                .await
+                .unwrap()
+                .now,
             stage.store().get(&id(1)).await.unwrap().now,
             stage.store().list(&query).await.unwrap().now,
             stage
@@ -150,7 +171,12 @@ pub async fn the_answers_carry_the_clock_of_the_store(stage: &Stage) {
                 .await
                 .unwrap()
                 .now,
-            stage.other().look_up(&digest(1)).await.unwrap().now,
+            stage
+                .other()
+                .look_up(&digest(1), Source::Primary)
+                .await
+                .unwrap()
+                .now,
         ];
         for now in answers {
             assert!(last <= now, "the clock went back");

@@ -7,8 +7,8 @@ use super::stage::Stage;
 use crate::clock::Clock as _;
 use crate::key::KeyId;
 use crate::store::{
-    Decide, Decision, KeyStore, Outcome, Refusal, Replay, ReplayKey, StoreError, StoreErrorKind,
-    Subjects, Transacted,
+    Decide, Decision, KeyStore, Outcome, Refusal, Replay, ReplayKey, Source, StoreError,
+    StoreErrorKind, Subjects, Transacted,
 };
 use crate::timestamp::Timestamp;
 
@@ -70,7 +70,12 @@ pub async fn a_request_is_remembered_with_the_key_it_made(stage: &Stage) {
     });
     let answer = stage.other().transact(request(1), rotate).await.unwrap();
     assert!(answer.revision > before.revision);
-    let found = stage.store().look_up(&digest(3)).await.unwrap().found;
+    let found = stage
+        .store()
+        .look_up(&digest(3), Source::Primary)
+        .await
+        .unwrap()
+        .found;
     assert_eq!(found.unwrap().record.id, id(1));
 }
 

@@ -11,7 +11,7 @@ use super::sample::{
 use super::stage::Stage;
 use crate::store::{
     Decide, Decision, Falsifies, KeyRecord, KeyStore, Outcome, Owner, Position, Previous,
-    Provenance, Revocation, Subjects, Touched, Where, Whose,
+    Provenance, Revocation, Source, Subjects, Touched, Where, Whose,
 };
 use crate::timestamp::Timestamp;
 
@@ -37,11 +37,27 @@ async fn stop(store: &dyn KeyStore, whose: Whose) -> Stopped {
     });
     let answer = store.transact(Subjects::default(), decide).await.unwrap();
     match answer.outcome {
-        Outcome::RevokedAll { touched, revoked } => Stopped {
-            revision: answer.revision,
+        Outcome::RevokedAll {
+            touched,
             revoked,
-            touched: touched.into_iter().collect(),
-        },
+            keys,
+        } => {
+            let named = keys.iter().collect::<HashSet<_>>().len();
+            assert_eq!(named as u64, revoked, "each is named once");
+            for key in keys {
+                let read = store.get(&key).await.unwrap().value.unwrap();
+                assert_eq!(
+                    read.revoked,
+                    Some(revocation()),
+                    "it was revoked by this stop"
+                );
+            }
+            Stopped {
+                revision: answer.revision,
+                revoked,
+                touched: touched.into_iter().collect(),
+            }
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -115,7 +131,12 @@ pub async fn all_keys_are_revoked(stage: &Stage) {
     must_have_touched(stage, before, &stopped, &[1, 2, 3, 10]).await;
     assert_eq!(revoked_by_it(stage.store()).await, [1, 2, 3]);
     for number in [1, 10] {
-        let found = stage.store().look_up(&digest(number)).await.unwrap().found;
+        let found = stage
+            .store()
+            .look_up(&digest(number), Source::Primary)
+            .await
+            .unwrap()
+            .found;
         let expected = KeyRecord {
             revoked: Some(revocation()),
             ..rotated.clone()

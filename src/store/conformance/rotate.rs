@@ -13,7 +13,7 @@ use crate::key::KeyHint;
 use crate::scope::ScopeSet;
 use crate::store::{
     Change, Decide, Decision, FoundKey, KeyRecord, KeyStore, ListQuery, Metadata, Outcome, Owner,
-    Position, Previous, Provenance, Rows, StoreError, StoreErrorKind, Subjects, Touched,
+    Position, Previous, Provenance, Rows, Source, StoreError, StoreErrorKind, Subjects, Touched,
     Transacted, Use, Where,
 };
 use crate::timestamp::Timestamp;
@@ -69,12 +69,21 @@ async fn must_be_opened_by(
 ) {
     for store in [stage.store(), stage.other()] {
         for &(number, end) in live {
-            let found: FoundKey = store.look_up(&digest(number)).await.unwrap().found.unwrap();
+            let found: FoundKey = store
+                .look_up(&digest(number), Source::Primary)
+                .await
+                .unwrap()
+                .found
+                .unwrap();
             assert_eq!(found.record, *record, "by secret {number}");
             assert_eq!(found.secret_expires_at, end, "by secret {number}");
         }
         for &number in dead {
-            let found = store.look_up(&digest(number)).await.unwrap().found;
+            let found = store
+                .look_up(&digest(number), Source::Primary)
+                .await
+                .unwrap()
+                .found;
             assert_eq!(found, None, "by secret {number}");
         }
         assert_eq!(
@@ -197,7 +206,12 @@ pub async fn a_rotation_keeps_the_last_uses(stage: &Stage) {
     let live = [(2, None), (1, Some(moment(50)))];
     must_be_opened_by(stage, &rotated, &live, &[]).await;
     for (number, used) in [(1, Some(moment(5))), (2, None)] {
-        let found = stage.other().look_up(&digest(number)).await.unwrap().found;
+        let found = stage
+            .other()
+            .look_up(&digest(number), Source::Primary)
+            .await
+            .unwrap()
+            .found;
         assert_eq!(found.unwrap().secret_last_used_at, used);
     }
 }
@@ -351,7 +365,12 @@ pub async fn a_rotation_to_a_taken_digest_is_a_conflict(stage: &Stage) {
     assert_eq!(position(stage.store()).await, before);
     assert_eq!(stage.store().get(&id(1)).await.unwrap().value, read);
     for (number, key) in [(1, 1), (2, 1), (3, 3)] {
-        let found = stage.other().look_up(&digest(number)).await.unwrap().found;
+        let found = stage
+            .other()
+            .look_up(&digest(number), Source::Primary)
+            .await
+            .unwrap()
+            .found;
         assert_eq!(found.unwrap().record.id, id(key));
     }
 }
@@ -403,7 +422,12 @@ pub async fn rotations_come_one_after_the_other(stage: &Stage) {
     assert_eq!(read, newest.record);
     assert_eq!(read.hint, hint(last));
     for number in (0..ROTATIONS).chain([100]) {
-        let found = stage.store().look_up(&digest(number)).await.unwrap().found;
+        let found = stage
+            .store()
+            .look_up(&digest(number), Source::Primary)
+            .await
+            .unwrap()
+            .found;
         let alive = number == last || (number == before && read.previous.is_some());
         assert_eq!(found.is_some(), alive, "secret {number} of {last}");
     }

@@ -3,7 +3,8 @@
 use super::sample::{Committed, add, change, committed, digest, id, moment, position, rename};
 use super::stage::Stage;
 use crate::store::{
-    Change, KeyRecord, KeyStore, Metadata, Position, Provenance, Revocation, SyncReport, Touched,
+    Change, KeyRecord, KeyStore, Metadata, Position, Provenance, Revocation, Source, SyncReport,
+    Touched,
 };
 
 async fn sync(store: &dyn KeyStore, since: Position) -> SyncReport {
@@ -163,7 +164,7 @@ pub async fn a_sync_that_comes_too_late_is_told_so(stage: &Stage) {
     assert!(
         stage
             .store()
-            .look_up(&digest(1))
+            .look_up(&digest(1), Source::Primary)
             .await
             .unwrap()
             .found

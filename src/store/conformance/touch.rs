@@ -5,7 +5,7 @@ use super::sample::{
 };
 use super::stage::Stage;
 use crate::key::KeyDigest;
-use crate::store::{Decide, Decision, KeyRecord, KeyStore, Previous, Use};
+use crate::store::{Decide, Decision, KeyRecord, KeyStore, Previous, Source, Use};
 use crate::timestamp::Timestamp;
 
 fn used(number: u32, second: u32) -> Use {
@@ -20,7 +20,12 @@ async fn last_uses(
     store: &dyn KeyStore,
     digest: &KeyDigest,
 ) -> (Option<Timestamp>, Option<Timestamp>) {
-    let found = store.look_up(digest).await.unwrap().found.unwrap();
+    let found = store
+        .look_up(digest, Source::Primary)
+        .await
+        .unwrap()
+        .found
+        .unwrap();
     (found.secret_last_used_at, found.record.last_used_at)
 }
 
@@ -120,7 +125,12 @@ pub async fn a_use_of_what_is_dead_is_skipped(stage: &Stage) {
     assert_eq!(dead, (Some(moment(3)), Some(moment(3))));
     let alive = last_uses(stage.other(), &digest(2)).await;
     assert_eq!(alive, (Some(moment(9)), Some(moment(9))));
-    let found = stage.other().look_up(&digest(3)).await.unwrap().found;
+    let found = stage
+        .other()
+        .look_up(&digest(3), Source::Primary)
+        .await
+        .unwrap()
+        .found;
     assert_eq!(found, None);
     assert_eq!(position(stage.store()).await, before);
 }

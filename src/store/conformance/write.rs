@@ -13,8 +13,8 @@ use crate::clock::Clock as _;
 use crate::key::KeyDigest;
 use crate::scope::ScopeSet;
 use crate::store::{
-    Decide, Decision, KeyRecord, Metadata, Outcome, Owner, Refusal, Revocation, StoreErrorKind,
-    Subjects, Touched,
+    Decide, Decision, KeyRecord, Metadata, Outcome, Owner, Refusal, Revocation, Source,
+    StoreErrorKind, Subjects, Touched,
 };
 
 /// Revisions grow by the order of commits, whichever handle they come from.
@@ -54,7 +54,11 @@ pub async fn a_write_is_seen_by_other_handles(stage: &Stage) {
     let answer = change(stage.other(), id(1), move |_| written.clone()).await;
     assert_eq!(committed(answer.unwrap()).record, changed);
     for store in [stage.store(), stage.other()] {
-        let found = store.look_up(&digest(1)).await.unwrap().found;
+        let found = store
+            .look_up(&digest(1), Source::Primary)
+            .await
+            .unwrap()
+            .found;
         assert_eq!(found.unwrap().record, changed);
         assert_eq!(
             store.get(&id(1)).await.unwrap().value,
@@ -181,7 +185,11 @@ pub async fn a_taken_id_is_a_conflict(stage: &Stage) {
         let after = stage.store().get(&id(number)).await.unwrap().value;
         assert_eq!(after, before);
     }
-    let look_up = stage.store().look_up(&digest(3)).await.unwrap();
+    let look_up = stage
+        .store()
+        .look_up(&digest(3), Source::Primary)
+        .await
+        .unwrap();
     assert_eq!(look_up.found, None);
     // And the store goes on.
     add(stage.store(), 3).await;
@@ -192,7 +200,12 @@ pub async fn a_taken_digest_is_a_conflict(stage: &Stage) {
     add(stage.store(), 1).await;
     must_conflict(stage, record(2), digest(1)).await;
     assert_eq!(stage.store().get(&id(2)).await.unwrap().value, None);
-    let found = stage.store().look_up(&digest(1)).await.unwrap().found;
+    let found = stage
+        .store()
+        .look_up(&digest(1), Source::Primary)
+        .await
+        .unwrap()
+        .found;
     assert_eq!(found.unwrap().record, record(1));
     add(stage.store(), 2).await;
 }

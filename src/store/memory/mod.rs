@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use self::state::{State, must_be_the_target, position};
 use super::contract::{
-    Change, KeyStore, ListQuery, LookUp, Nudges, Position, Read, StoreId, SyncReport, Use,
+    Change, KeyStore, ListQuery, LookUp, Nudges, Position, Read, Source, StoreId, SyncReport, Use,
 };
 use super::decision::{Decide, Decision, Outcome, Subjects, Transacted};
 use super::error::StoreError;
@@ -121,9 +121,10 @@ fn random<const N: usize>() -> [u8; N] {
 
 #[async_trait]
 impl KeyStore for MemoryStore {
-    async fn look_up(&self, digest: &KeyDigest) -> Result<LookUp, StoreError> {
+    async fn look_up(&self, digest: &KeyDigest, _source: Source) -> Result<LookUp, StoreError> {
         let state = self.state();
         Ok(LookUp {
+            store: state.position.store,
             revision: state.position.revision,
             now: self.now(),
             primary: true,
@@ -153,6 +154,10 @@ impl KeyStore for MemoryStore {
 
     fn nudges(&self) -> Box<dyn Nudges> {
         Box::new(Revisions(self.shared.revision.subscribe()))
+    }
+
+    fn is_listening(&self) -> bool {
+        true
     }
 
     async fn get(&self, id: &KeyId) -> Result<Read<Option<KeyRecord>>, StoreError> {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::key::{KeyDigest, KeyId};
 use crate::store::{
-    FoundKey, KeyRecord, ListQuery, Outcome, Position, Provenance, Replay, ReplayKey, Revocation,
-    Rows, StoreError, StoreErrorKind, Subjects, Touched, Use, Whose,
+    FoundKey, KeyRecord, ListQuery, MOST_KEYS_NAMED, Outcome, Position, Provenance, Replay,
+    ReplayKey, Revocation, Rows, StoreError, StoreErrorKind, Subjects, Touched, Use, Whose,
 };
 use crate::timestamp::Timestamp;
 
@@ -217,21 +217,29 @@ impl State {
     ) -> Outcome {
         let ids = self.keys_of(whose);
         let mut touched = Vec::new();
+        let mut keys = Vec::new();
         let mut revoked = 0;
-        for id in &ids {
-            let Some(stored) = self.keys.get_mut(id) else {
+        for id in ids {
+            let Some(stored) = self.keys.get_mut(&id) else {
                 continue;
             };
             touched.extend(stored.touched());
             if stored.record.revoked.is_none() {
                 stored.record.revoked = Some(revocation.clone());
                 revoked += 1;
+                if keys.len() < MOST_KEYS_NAMED {
+                    keys.push(id);
+                }
             }
         }
         if revoked > 0 {
             self.commit(touched.clone(), nonce);
         }
-        Outcome::RevokedAll { touched, revoked }
+        Outcome::RevokedAll {
+            touched,
+            revoked,
+            keys,
+        }
     }
 
     fn keys_of(&self, whose: &Whose) -> Vec<KeyId> {

@@ -96,6 +96,7 @@ impl SqliteStoreOptions {
             lists: pool(1, READ_PATIENCE),
             writes: pool(1, WRITE_PATIENCE),
             options,
+            listening: Arc::default(),
         };
         first
             .close()

@@ -20,6 +20,7 @@ mod writing;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use sqlx::SqlitePool;
@@ -29,7 +30,9 @@ pub use connect::SqliteStoreOptions;
 
 use self::file::DatabaseFile;
 
-use super::contract::{KeyStore, ListQuery, LookUp, Nudges, Position, Read, SyncReport, Use};
+use super::contract::{
+    KeyStore, ListQuery, LookUp, Nudges, Position, Read, Source, SyncReport, Use,
+};
 use super::decision::{Decide, Subjects, Transacted};
 use super::error::StoreError;
 use super::record::KeyRecord;
@@ -73,6 +76,8 @@ pub struct SqliteStore {
     writes: SqlitePool,
     /// To open the connections by which changes are noticed.
     options: SqliteConnectOptions,
+    /// Whether they are noticed.
+    listening: Arc<AtomicBool>,
 }
 
 impl SqliteStore {
@@ -124,10 +129,11 @@ impl fmt::Debug for SqliteStore {
 
 #[async_trait]
 impl KeyStore for SqliteStore {
-    async fn look_up(&self, digest: &KeyDigest) -> Result<LookUp, StoreError> {
+    async fn look_up(&self, digest: &KeyDigest, _source: Source) -> Result<LookUp, StoreError> {
         self.file.must_be_in_place()?;
-        let (revision, found) = read::look_up(&self.reads, digest).await?;
+        let (store, revision, found) = read::look_up(&self.reads, digest).await?;
         Ok(LookUp {
+            store,
             revision,
             now: self.now(),
             primary: true,
@@ -141,7 +147,12 @@ impl KeyStore for SqliteStore {
     }
 
     fn nudges(&self) -> Box<dyn Nudges> {
-        Box::new(nudges::DataVersion::of(self.options.clone()))
+        let listening = Arc::clone(&self.listening);
+        Box::new(nudges::DataVersion::of(self.options.clone(), listening))
+    }
+
+    fn is_listening(&self) -> bool {
+        self.listening.load(Ordering::Relaxed)
     }
 
     async fn get(&self, id: &KeyId) -> Result<Read<Option<KeyRecord>>, StoreError> {
@@ -199,7 +210,7 @@ mod tests {
         let _write = store.writes.acquire().await.unwrap();
         let digest = KeyDigest::from_bytes([1; 32]);
         let both = async {
-            store.look_up(&digest).await.unwrap();
+            store.look_up(&digest, Source::Any).await.unwrap();
             store.sync(None).await.unwrap();
         };
         timeout(Duration::from_secs(1), both).await.unwrap();

@@ -1,6 +1,8 @@
 //! Noticing the writes of other connections, also those of other processes.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,6 +23,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// process goes unnoticed either.
 pub(super) struct DataVersion {
     options: SqliteConnectOptions,
+    /// For reports.
+    listening: Arc<AtomicBool>,
     connection: Option<SqliteConnection>,
     /// As the open connection saw it last. Versions of two connections cannot be compared.
     seen: Option<i64>,
@@ -30,9 +34,10 @@ pub(super) struct DataVersion {
 }
 
 impl DataVersion {
-    pub(super) fn of(options: SqliteConnectOptions) -> Self {
+    pub(super) fn of(options: SqliteConnectOptions, listening: Arc<AtomicBool>) -> Self {
         Self {
             options,
+            listening,
             connection: None,
             seen: None,
             pause: POLL,
@@ -67,6 +72,7 @@ impl Nudges for DataVersion {
                 self.pause = (self.pause * 2).min(LONGEST_PAUSE);
                 None
             };
+            self.listening.store(seen.is_some(), Ordering::Relaxed);
             self.next = Some(Instant::now() + self.pause);
             // The first answer of a connection is a nudge too: what came before it is not known.
             if std::mem::replace(&mut self.seen, seen) != seen && seen.is_some() {

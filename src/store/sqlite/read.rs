@@ -16,7 +16,7 @@ use crate::timestamp::Timestamp;
 
 /// One row, whether there is such a key or not: the revision belongs to "no such key" too.
 const LOOK_UP: &str = concat!(
-    "SELECT m.revision, ",
+    "SELECT m.store_id, m.revision, ",
     found_columns!(),
     " FROM portcullis_meta m \
       LEFT JOIN portcullis_secrets s ON s.digest = ?1 \
@@ -75,7 +75,7 @@ const LIST_OF_OWNER: &str = concat!(
 pub(super) async fn look_up(
     pool: &SqlitePool,
     digest: &KeyDigest,
-) -> Result<(u64, Option<FoundKey>), StoreError> {
+) -> Result<(StoreId, u64, Option<FoundKey>), StoreError> {
     const CONTEXT: &str = "looking up a key";
     let mut connection = pool.acquire().await.map_err(failed(CONTEXT))?;
     let row = sqlx::query(LOOK_UP)
@@ -85,7 +85,8 @@ pub(super) async fn look_up(
     let row = given_back(connection, row)
         .map_err(failed(CONTEXT))?
         .ok_or_else(no_meta)?;
-    Ok((row::revision(&row)?, row::found(&row)?))
+    let store = StoreId(row::bytes(&row, "store_id")?);
+    Ok((store, row::revision(&row)?, row::found(&row)?))
 }
 
 pub(super) async fn sync(

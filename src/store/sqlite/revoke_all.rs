@@ -6,7 +6,7 @@ use sqlx::{Sqlite, SqliteConnection, query::Query};
 use super::failure::failed;
 use super::row;
 use crate::key::KeyDigest;
-use crate::store::{Falsifies, Revocation, StoreError, Touched, Where, Whose};
+use crate::store::{Falsifies, Outcome, Revocation, StoreError, Touched, Where, Whose};
 
 /// The most secrets that are named one by one as put out of date.
 const MOST_NAMED: usize = 1_000;
@@ -37,6 +37,17 @@ macro_rules! secrets {
     };
 }
 
+/// Those that are about to be revoked, as many as are named.
+macro_rules! living {
+    ($whose:ident) => {
+        concat!(
+            chosen!($whose),
+            "SELECT k.id FROM chosen c JOIN portcullis_keys k ON k.id = c.id \
+             WHERE k.revoked_at IS NULL LIMIT 100000"
+        )
+    };
+}
+
 macro_rules! revoke {
     ($whose:ident) => {
         concat!(
@@ -51,14 +62,18 @@ pub(super) async fn revoke_all(
     connection: &mut SqliteConnection,
     whose: &Whose,
     revocation: &Revocation,
-) -> Result<(u64, Vec<Touched>), StoreError> {
+) -> Result<Outcome, StoreError> {
     const CONTEXT: &str = "revoking keys";
-    let (secrets, revoke) = match whose {
-        Whose::All => (secrets!(All), revoke!(All)),
-        Whose::Owner(_) => (secrets!(Owner), revoke!(Owner)),
-        Whose::CreatedBy(_) => (secrets!(CreatedBy), revoke!(CreatedBy)),
+    let (secrets, living, revoke) = match whose {
+        Whose::All => (secrets!(All), living!(All), revoke!(All)),
+        Whose::Owner(_) => (secrets!(Owner), living!(Owner), revoke!(Owner)),
+        Whose::CreatedBy(_) => (secrets!(CreatedBy), living!(CreatedBy), revoke!(CreatedBy)),
     };
     let rows = of(whose, secrets)
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(failed(CONTEXT))?;
+    let living = of(whose, living)
         .fetch_all(&mut *connection)
         .await
         .map_err(failed(CONTEXT))?;
@@ -70,7 +85,12 @@ pub(super) async fn revoke_all(
         .await
         .map_err(failed(CONTEXT))?
         .rows_affected();
-    Ok((revoked, touched(&rows)?))
+    let id = |row| row::parsed(row, "id", |text| text.parse().ok());
+    Ok(Outcome::RevokedAll {
+        touched: touched(&rows)?,
+        revoked,
+        keys: living.iter().map(id).collect::<Result<_, _>>()?,
+    })
 }
 
 fn of(whose: &Whose, statement: &'static str) -> Query<'static, Sqlite, SqliteArguments> {

@@ -96,13 +96,14 @@ async fn transact_on(
             }
         }
         Decision::RevokeAll { whose, revocation } => {
-            let (revoked, touched) = revoke_all(&mut transaction, &whose, &revocation).await?;
+            let outcome = revoke_all(&mut transaction, &whose, &revocation).await?;
             let after = Meta::read(&mut transaction).await?;
-            if revoked > 0 && after.revision == before.revision {
+            let nothing = matches!(outcome, Outcome::RevokedAll { revoked: 0, .. });
+            if !nothing && after.revision == before.revision {
                 return Err(no_revision());
             }
             transaction.commit().await.map_err(committing)?;
-            (after.revision, Outcome::RevokedAll { touched, revoked })
+            (after.revision, outcome)
         }
         Decision::Keep => kept(transaction, &before, &rows).await?,
         Decision::Refuse(refusal) => {
