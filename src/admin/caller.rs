@@ -12,7 +12,6 @@ use crate::credential::{self, Credential, Malformed, Place};
 use crate::key::KeyId;
 use crate::keyring::{Caller, Unavailable};
 use crate::layer::{Authentication, Reason, Rejection};
-use crate::principal::Principal;
 use crate::scope::{Demand, Scope};
 use crate::store::{KeyRecord, Owner};
 
@@ -101,23 +100,19 @@ async fn identify(desk: &Desk, parts: &Parts) -> Result<Caller, Rejection> {
     // A layer around this router has taken the key out of the headers.
     let keyring = &desk.gate.keyring;
     if let Some(principal) = Authentication::principal_for(&parts.extensions, keyring) {
-        return by_key(principal.clone());
+        // A key whose standing nobody knows neither changes keys nor reads about them, even should
+        // the store come back between the two.
+        if principal.is_judged_in_outage() {
+            let why = Unavailable::StoreFailed;
+            return Err(Rejection::new(Reason::Unavailable(why)));
+        }
+        return Ok(Caller::Key(principal.clone()));
     }
     match credential {
         Credential::Absent => Err(Rejection::new(Reason::MissingCredentials)),
         Credential::Malformed(why) => Err(Rejection::new(Reason::Malformed(why))),
         Credential::TooLong { .. } => Err(Rejection::new(Reason::TooLong)),
         Credential::Presented { token, .. } if desk.tokens.include(token) => Ok(Caller::AdminToken),
-        Credential::Presented { token, .. } => by_key(desk.gate.authenticate(token).await?),
+        Credential::Presented { token, .. } => desk.gate.authenticate(token).await.map(Caller::Key),
     }
-}
-
-/// A key whose standing nobody knows at the moment neither changes keys nor reads about them, even
-/// should the store come back between the two.
-fn by_key(principal: Principal) -> Result<Caller, Rejection> {
-    if principal.is_judged_in_outage() {
-        let why = Unavailable::StoreFailed;
-        return Err(Rejection::new(Reason::Unavailable(why)));
-    }
-    Ok(Caller::Key(principal))
 }

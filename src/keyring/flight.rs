@@ -89,7 +89,7 @@ impl Flights {
     pub(crate) async fn join(
         &self,
         inner: &Arc<Inner>,
-        epoch: Arc<Epoch>,
+        epoch: &Arc<Epoch>,
         question: Question,
     ) -> Landing {
         let once_found = inner.once_found.contains(&question.digest);
@@ -125,7 +125,7 @@ impl Flights {
     fn board(
         &self,
         inner: &Arc<Inner>,
-        epoch: Arc<Epoch>,
+        epoch: &Arc<Epoch>,
         question: Question,
         once_found: bool,
     ) -> Result<Arrival, Unavailable> {
@@ -148,7 +148,7 @@ impl Flights {
         drop(under_way);
         let flight = Flight {
             inner: Arc::clone(inner),
-            epoch,
+            epoch: Arc::clone(epoch),
             question,
             once_found,
             as_of: now,
