@@ -90,8 +90,8 @@ async fn the_end_of_an_outage_is_found_out_soon() {
         } else {
             replica.faults.syncs.fail();
         }
-        tokio::time::sleep(Duration::from_secs(60)).await;
-        replica.clock.advance(Duration::from_secs(60));
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        replica.clock.advance(Duration::from_mins(1));
         let ((), took) = timed(async {
             replica.faults.syncs.heal();
             while !replica.keyring.health().in_sync {
