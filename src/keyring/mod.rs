@@ -20,6 +20,7 @@ mod epoch;
 mod flight;
 mod freshness;
 mod health;
+mod idle;
 mod last_used;
 mod look_up;
 mod manage;
@@ -104,6 +105,7 @@ pub(crate) struct Inner {
     sync_deadline: Duration,
     last_used: last_used::LastUsed,
     syncs: sync::Syncs,
+    idle: idle::Idle,
     /// Makes the next sync come at once.
     wake: Arc<Notify>,
     /// Ends the background task when the last keyring goes.
