@@ -5,14 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use crate::bite::toothless;
 use crate::chance::Chance;
 use crate::client::Client;
 use crate::fault::Fault;
 use crate::figures::Figures;
 use crate::history::{By, Found, History};
 use crate::judge::{RECOVERY, SLACK, Violation, judge};
+use crate::proxy::Traffic;
 use crate::stage::Stage;
 use crate::world::World;
 use crate::{lives, load};
@@ -34,6 +37,10 @@ pub(crate) struct Report {
     /// was over.
     pub(crate) connections: (usize, usize),
     pub(crate) commits_lost: u64,
+    /// What Postgres was asked meanwhile, by all replicas.
+    traffic: Traffic,
+    /// What the fault was to do and did not.
+    pub(crate) toothless: Option<&'static str>,
 }
 
 impl Episode {
@@ -42,11 +49,16 @@ impl Episode {
         let mut chance = Chance::seeded(self.seed);
         let (stop, stopping) = watch::channel(false);
         let mut tasks = load::drive(&stage, &mut chance, &stopping);
-        let mut authors = lives::drive(&stage, &mut chance, &stopping);
-        while stage.changes() < WARM {
-            sleep(Duration::from_millis(10)).await;
+        let is_lossy = self.fault.is_some_and(Fault::loses_changes);
+        let mut authors = JoinSet::new();
+        if !is_lossy {
+            authors = lives::drive(&stage, &mut chance, &stopping);
+            while stage.changes() < WARM {
+                sleep(Duration::from_millis(10)).await;
+            }
         }
         let lost_before = commits_lost(world);
+        let traffic_before = traffic(world);
         match self.fault {
             Some(fault) => fault.inflict(&stage, &mut chance, self.lasting).await,
             None => sleep(self.lasting).await,
@@ -65,15 +77,43 @@ impl Episode {
             ended.unwrap();
         }
         let mut history = stage.take_history();
-        history.found = look(&stage, &mut chance).await;
-        Report {
+        if !is_lossy {
+            history.found = look(&stage, &mut chance).await;
+        }
+        let now = traffic(world);
+        let mut report = Report {
             violations: judge(&history),
             figures: Figures::of(&history),
             history,
             connections: (full, connections),
             commits_lost: commits_lost(world) - lost_before,
-        }
+            traffic: Traffic {
+                statements: now.statements - traffic_before.statements,
+                bytes: now.bytes - traffic_before.bytes,
+            },
+            toothless: None,
+        };
+        report.toothless = self.fault.and_then(|fault| toothless(fault, &report));
+        report
     }
+}
+
+impl Report {
+    /// Whether every promise was kept, under a fault that was one.
+    pub(crate) fn is_clean(&self) -> bool {
+        let (full, after) = self.connections;
+        self.violations.is_empty() && after <= full && self.toothless.is_none()
+    }
+}
+
+fn traffic(world: &World) -> Traffic {
+    let mut sum = Traffic::default();
+    for site in &world.sites {
+        let traffic = site.proxy.traffic();
+        sum.statements += traffic.statements;
+        sum.bytes += traffic.bytes;
+    }
+    sum
 }
 
 fn commits_lost(world: &World) -> u64 {
@@ -128,7 +168,15 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (full, after) = self.connections;
         writeln!(f, "{}", self.figures)?;
+        let Traffic { statements, bytes } = self.traffic;
+        writeln!(
+            f,
+            "  Postgres: {statements} statements, {bytes} bytes both ways"
+        )?;
         write!(f, "  connections: {full} before, {after} after")?;
+        if let Some(toothless) = self.toothless {
+            write!(f, "\n  NOTHING PROVEN: {toothless}")?;
+        }
         let mut breaches = std::collections::BTreeMap::new();
         for violation in &self.violations {
             *breaches.entry(violation.breach).or_insert(0) += 1;

@@ -1,8 +1,10 @@
 //! What can go wrong, and how it is made to.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::block_in_place;
 use tokio::time::sleep;
 
 use crate::chance::Chance;
@@ -11,7 +13,7 @@ use crate::lives::Author;
 use crate::load::follow;
 use crate::proxy::Mode;
 use crate::stage::Stage;
-use crate::waiting;
+use crate::{restored, waiting};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -27,6 +29,8 @@ pub(crate) enum Fault {
     NoNotify,
     /// A transaction that changes a key early and commits last.
     SlowTransaction,
+    /// The database is replaced by an older state of itself.
+    Restored,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +49,11 @@ impl Whom {
 }
 
 impl Fault {
+    /// Whether what was acknowledged is lost by the very nature of it.
+    pub(crate) fn loses_changes(self) -> bool {
+        self == Self::Restored
+    }
+
     /// Makes it so, for so long, and tells what it did to whom. Returns when it is over.
     pub(crate) async fn inflict(self, stage: &Arc<Stage>, chance: &mut Chance, lasting: Duration) {
         let world = &stage.world;
@@ -70,17 +79,19 @@ impl Fault {
                 troubled(stage, 0..1, Kind::Killed, began);
             }
             Self::PostgresKilled => {
-                let mut postgres = world.postgres.lock().await;
-                postgres.kill().await;
+                let cluster = &world.hand.cluster;
+                block_in_place(|| cluster.kill());
                 sleep(lasting).await;
-                postgres.launch().await;
+                block_in_place(|| cluster.start_again());
                 troubled(stage, all, Kind::Cut, began);
             }
             Self::Terminated => {
+                let mut ended = 0;
                 while stage.now() < began + lasting {
-                    terminate(stage).await;
+                    ended += terminate(stage).await;
                     sleep(Duration::from_millis(100)).await;
                 }
+                assert!(ended >= 2 * world.sites.len(), "{ended} terminated");
                 troubled(stage, all, Kind::Cut, began);
             }
             Self::NoNotify => {
@@ -92,6 +103,7 @@ impl Fault {
                 on.await.unwrap();
             }
             Self::SlowTransaction => slow_transaction(stage, chance, lasting).await,
+            Self::Restored => restored::go_back(stage, chance, lasting).await,
         }
     }
 }
@@ -103,17 +115,54 @@ fn troubled(stage: &Stage, replicas: impl IntoIterator<Item = usize>, kind: Kind
     }
 }
 
-async fn terminate(stage: &Stage) {
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Network(mode, whom) = self else {
+            return f.write_str(match self {
+                Self::Stopped => "a replica stopped",
+                Self::ReplicaKilled => "a replica killed",
+                Self::PostgresKilled => "Postgres killed",
+                Self::Terminated => "connections terminated",
+                Self::NoNotify => "nobody notified",
+                Self::SlowTransaction => "a slow transaction",
+                Self::Restored => "an older state restored",
+                Self::Network(..) => unreachable!(),
+            });
+        };
+        match mode {
+            Mode::Pass => f.write_str("nothing")?,
+            Mode::Close => f.write_str("connections closed")?,
+            Mode::Reset => f.write_str("connections reset")?,
+            Mode::Hold {
+                up: true,
+                down: true,
+            } => f.write_str("silence")?,
+            Mode::Hold { up: true, .. } => f.write_str("silence to Postgres")?,
+            Mode::Hold { .. } => f.write_str("silence from Postgres")?,
+            Mode::Lose => f.write_str("packets lost")?,
+            Mode::Delay(time) => write!(f, "{time:?} of delay")?,
+            Mode::LoseCommits { reset: true } => f.write_str("COMMIT, then a reset")?,
+            Mode::LoseCommits { reset: false } => f.write_str("COMMIT, then silence")?,
+        }
+        f.write_str(match whom {
+            Whom::One => ", one replica",
+            Whom::All => ", all replicas",
+        })
+    }
+}
+
+/// How many there were.
+async fn terminate(stage: &Stage) -> usize {
     let ended = stage
         .world
         .hand
         .sql(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
-             WHERE datname = current_database() AND pid <> pg_backend_pid() \
-             AND backend_type = 'client backend' AND application_name <> 'psql'",
+             WHERE datname = current_database() AND backend_type = 'client backend' \
+             AND application_name <> 'psql'",
         )
         .await;
-    drop(ended);
+    ended.unwrap().parse().unwrap()
 }
 
 /// Others commit while it is open, and come first by any count but that of commits.

@@ -121,7 +121,10 @@ impl Times {
     /// The time that so many in a thousand do not exceed.
     pub(crate) fn permille(&self, permille: usize) -> Duration {
         let rank = (self.0.len() * permille).div_ceil(1000);
-        self.0.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+        self.0
+            .get(rank.saturating_sub(1))
+            .copied()
+            .unwrap_or_default()
     }
 
     pub(crate) fn max(&self) -> Duration {
@@ -177,5 +180,20 @@ mod tests {
         assert_eq!(times.permille(990), Duration::from_millis(198));
         assert_eq!(times.max(), Duration::from_millis(200));
         assert_eq!(Times::default().permille(990), Duration::ZERO);
+    }
+
+    #[test]
+    fn figures_are_added_up() {
+        let times =
+            |millis: &[u64]| Times(millis.iter().copied().map(Duration::from_millis).collect());
+        let of = |requests, millis| Figures {
+            requests,
+            elsewhere: times(millis),
+            ..Figures::default()
+        };
+        let mut figures = of(3, &[1, 5]);
+        figures.add(&of(4, &[2, 9]));
+        assert_eq!(figures.requests, 7);
+        assert_eq!(figures.elsewhere.0, times(&[1, 2, 5, 9]).0);
     }
 }

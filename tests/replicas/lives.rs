@@ -168,5 +168,7 @@ fn sql(id: &str, what: What) -> Option<String> {
         What::Scope(true) => "scopes = 'reports:read'".to_owned(),
         What::Scope(false) => "scopes = ''".to_owned(),
     };
-    Some(format!("UPDATE portcullis.keys SET {set} WHERE id = '{id}'"))
+    Some(format!(
+        "UPDATE portcullis.keys SET {set} WHERE id = '{id}'"
+    ))
 }

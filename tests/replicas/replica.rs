@@ -97,10 +97,7 @@ impl Replica {
         let stat = format!("/proc/{}/stat", self.id());
         let stopped = async {
             // The state is behind the name of the program, in brackets.
-            while !std::fs::read_to_string(&stat)
-                .unwrap()
-                .contains(") T ")
-            {
+            while !std::fs::read_to_string(&stat).unwrap().contains(") T ") {
                 tokio::task::yield_now().await;
             }
         };

@@ -83,7 +83,11 @@ impl Stage {
         if number == 0 {
             return None;
         }
-        let back = if chance.one_in(2) { number } else { number.min(32) };
+        let back = if chance.one_in(2) {
+            number
+        } else {
+            number.min(32)
+        };
         Some(SecretNumber(number - 1 - chance.below(back)))
     }
 
@@ -203,7 +207,14 @@ impl Stage {
         let key = self.add_key(id, secret);
         let what = What::Create(Some(key.secret));
         let outcome = Outcome::Acknowledged;
-        self.note(key.number, By::Replica(replica), what, begun, ended, outcome);
+        self.note(
+            key.number,
+            By::Replica(replica),
+            what,
+            begun,
+            ended,
+            outcome,
+        );
         Some(key)
     }
 
@@ -238,7 +249,14 @@ impl Stage {
             }
             (what, _) => (what, None),
         };
-        self.note(key.number, By::Replica(replica), what, begun, ended, outcome.clone());
+        self.note(
+            key.number,
+            By::Replica(replica),
+            what,
+            begun,
+            ended,
+            outcome.clone(),
+        );
         (outcome, after)
     }
 

@@ -42,7 +42,9 @@ pub(crate) async fn while_stopped(stage: &Arc<Stage>, chance: &mut Chance, lasti
     for (n, key) in victims.iter().enumerate() {
         let elsewhere = 1 + n % (stage.world.sites.len() - 1);
         let mut client = Client::default();
-        stage.change(&mut client, elsewhere, *key, What::Revoke).await;
+        stage
+            .change(&mut client, elsewhere, *key, What::Revoke)
+            .await;
     }
     while stage.now() < from + lasting {
         sleep(Duration::from_millis(20)).await;

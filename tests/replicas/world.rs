@@ -1,7 +1,7 @@
 //! One Postgres, several replicas, and a proxy between each of them and it.
 
 use std::net::SocketAddr;
-use std::sync::Mutex as StdMutex;
+use std::sync::{Arc, Mutex as StdMutex};
 use std::time::Duration;
 
 use serde_json::json;
@@ -10,10 +10,10 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::client::{Client, admin, get};
+use crate::cluster::Cluster;
 use crate::hand::Hand;
 use crate::history::Watch;
 use crate::key::well_formed;
-use crate::postgres::Postgres;
 use crate::proxy::Proxy;
 use crate::replica::{Log, Replica, Setup};
 
@@ -30,7 +30,6 @@ pub(crate) struct Scale {
 pub(crate) struct World {
     pub(crate) watch: Watch,
     pub(crate) scale: Scale,
-    pub(crate) postgres: Mutex<Postgres>,
     pub(crate) hand: Hand,
     pub(crate) sites: Vec<Site>,
     /// How many connections the replicas have when all of them have as many as they may.
@@ -49,13 +48,20 @@ pub(crate) struct Site {
 impl World {
     /// `None` where there is no Postgres on this machine.
     pub(crate) async fn start(scale: Scale) -> Option<Self> {
-        let postgres = Postgres::start().await?;
-        let hand = postgres.hand();
+        // With the disk: what was acknowledged survives.
+        let cluster = Cluster::start(&[("shared_buffers", "32MB"), ("max_connections", "200")])?;
+        let hand = Hand {
+            database: cluster.create_database(),
+            cluster: Arc::new(cluster),
+        };
+        let postgres = SocketAddr::from(([127, 0, 0, 1], hand.cluster.port()));
         let mut sites = Vec::new();
         for _ in 0..scale.replicas {
-            let proxy = Proxy::to(postgres.address()).await;
+            let proxy = Proxy::to(postgres).await;
+            let url = Cluster::url_at(proxy.address.port(), &hand.database);
             let setup = Setup {
-                database: postgres.url(proxy.address),
+                // The proxy wants to read it.
+                database: format!("{url}?sslmode=disable"),
                 max_staleness: scale.max_staleness,
             };
             sites.push(Site::start(proxy, setup).await);
@@ -63,7 +69,6 @@ impl World {
         let mut world = Self {
             watch: Watch::start(),
             scale,
-            postgres: Mutex::new(postgres),
             hand,
             sites,
             full: 0,

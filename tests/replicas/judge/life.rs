@@ -34,7 +34,8 @@ impl<'a> Life<'a> {
         let mut states = vec![vec![nothing]];
         for change in &changes {
             let before = &states[states.len() - 1];
-            let mut after: Vec<State> = before.iter().map(|state| state.with(change.what)).collect();
+            let mut after: Vec<State> =
+                before.iter().map(|state| state.with(change.what)).collect();
             if change.outcome != Outcome::Acknowledged {
                 after.extend_from_slice(before);
             }

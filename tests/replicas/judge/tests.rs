@@ -149,7 +149,9 @@ fn elsewhere_there_is_a_bound() {
     // And for what is done by hand there is one everywhere.
     for replica in [0, 1] {
         let case = || Case::new().change(By::Hand, What::Revoke, 100, 120);
-        case().pings(replica, (1_220, 1_230), Accepted).is_innocent();
+        case()
+            .pings(replica, (1_220, 1_230), Accepted)
+            .is_innocent();
         case()
             .pings(replica, (1_221, 1_230), Accepted)
             .is(&[DeadKeyAccepted]);
@@ -197,9 +199,7 @@ fn a_secret_that_was_asked_about_too_early_works_within_the_bound() {
         .pings(1, (1_111, 1_112), Refused)
         .is(&[LivingKeyRefused]);
     // But at once where it was made.
-    early()
-        .pings(0, (11, 12), Refused)
-        .is(&[LivingKeyRefused]);
+    early().pings(0, (11, 12), Refused).is(&[LivingKeyRefused]);
 }
 
 #[test]
@@ -211,9 +211,7 @@ fn to_disable_and_to_enable_are_alike() {
     };
     case().pings(2, (300, 310), Refused).is_innocent();
     case().pings(2, (300, 310), Accepted).is_innocent();
-    case()
-        .pings(1, (211, 220), Refused)
-        .is(&[LivingKeyRefused]);
+    case().pings(1, (211, 220), Refused).is(&[LivingKeyRefused]);
     case()
         .pings(2, (1_311, 1_320), Refused)
         .is(&[LivingKeyRefused]);
@@ -247,7 +245,13 @@ fn scopes_are_judged_too() {
 fn what_is_in_doubt_may_be_either_until_it_is_settled() {
     let doubt = || {
         Case::new()
-            .attempt(By::Replica(0), What::Enable(false), 100, 110, Outcome::InDoubt)
+            .attempt(
+                By::Replica(0),
+                What::Enable(false),
+                100,
+                110,
+                Outcome::InDoubt,
+            )
             .trouble(0, Kind::Cut, 90, 110)
     };
     for moment in [150, 60_000] {
@@ -257,9 +261,7 @@ fn what_is_in_doubt_may_be_either_until_it_is_settled() {
             .is_innocent();
     }
     // Not before it was begun.
-    doubt()
-        .pings(1, (50, 60), Refused)
-        .is(&[LivingKeyRefused]);
+    doubt().pings(1, (50, 60), Refused).is(&[LivingKeyRefused]);
     let settled = || doubt().change(By::Replica(1), What::Enable(true), 300, 310);
     settled().pings(2, (1_410, 1_411), Refused).is_innocent();
     settled()
@@ -279,13 +281,19 @@ fn a_failure_is_forgiven_in_times_of_trouble_and_a_little_after() {
         .pings(0, (4_000, 4_001), Unavailable)
         .is_innocent();
     for window in [(900, 999), (4_001, 4_002)] {
-        cut(Kind::Cut).pings(0, window, Unavailable).is(&[NotServed]);
+        cut(Kind::Cut)
+            .pings(0, window, Unavailable)
+            .is(&[NotServed]);
     }
     cut(Kind::Cut)
         .pings(1, (1_500, 1_501), Unavailable)
         .is(&[NotServed]);
-    cut(Kind::Cut).pings(0, (1_500, 1_501), Lost).is(&[NoAnswer]);
-    cut(Kind::Killed).pings(0, (1_500, 1_501), Lost).is_innocent();
+    cut(Kind::Cut)
+        .pings(0, (1_500, 1_501), Lost)
+        .is(&[NoAnswer]);
+    cut(Kind::Killed)
+        .pings(0, (1_500, 1_501), Lost)
+        .is_innocent();
     // An outage is never a refusal.
     cut(Kind::Cut)
         .pings(0, (1_500, 1_501), Refused)
@@ -300,9 +308,8 @@ fn a_failure_is_forgiven_in_times_of_trouble_and_a_little_after() {
 
 #[test]
 fn changes_fail_in_times_of_trouble_alone() {
-    let fails = |case: Case, by| {
-        case.attempt(by, What::Enable(true), 1_500, 1_600, Outcome::InDoubt)
-    };
+    let fails =
+        |case: Case, by| case.attempt(by, What::Enable(true), 1_500, 1_600, Outcome::InDoubt);
     fails(Case::new(), By::Replica(0)).is(&[ChangeFailed]);
     fails(Case::new(), By::Hand).is(&[ChangeFailed]);
     for kind in [Kind::Cut, Kind::Hindered, Kind::Killed, Kind::Stopped] {
@@ -342,7 +349,9 @@ fn what_is_found_is_what_was_acknowledged() {
     Case::new().found(true, true, true, OLD).is(&[WriteLost]);
     Case::new().found(false, true, true, NEW).is(&[WriteLost]);
     revoked_by_0().found(true, true, true, OLD).is_innocent();
-    revoked_by_0().found(false, true, true, OLD).is(&[WriteLost]);
+    revoked_by_0()
+        .found(false, true, true, OLD)
+        .is(&[WriteLost]);
     Case::new()
         .change(By::Replica(0), What::Scope(false), 20, 30)
         .found(false, true, true, OLD)

@@ -25,14 +25,19 @@ pub(crate) enum Mode {
     Reset,
     /// Silence to Postgres, from it, or both ways. As in a network that was parted and is joined
     /// again, what was sent meanwhile arrives late.
-    Hold { up: bool, down: bool },
+    Hold {
+        up: bool,
+        down: bool,
+    },
     /// Silence both ways; what was sent meanwhile is gone, and its connection is reset afterwards.
     Lose,
     /// Everything arrives so much later.
     Delay(Duration),
     /// Transactions are committed, and the word of it does not arrive: the connection is reset, or
     /// silent from then on.
-    LoseCommits { reset: bool },
+    LoseCommits {
+        reset: bool,
+    },
 }
 
 impl Mode {
@@ -81,8 +86,7 @@ impl Proxy {
                         continue;
                     };
                     while connections.try_join_next().is_some() {}
-                    let carried =
-                        carry::carry(client, target, current.clone(), Arc::clone(&tally));
+                    let carried = carry::carry(client, target, current.clone(), Arc::clone(&tally));
                     connections.spawn(carried);
                 }
             }
