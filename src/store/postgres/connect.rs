@@ -1,0 +1,147 @@
+//! Opening the database.
+
+use std::fmt;
+use std::time::Duration;
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
+use tokio::time::timeout;
+
+use super::connections::Connections;
+use super::failure::{failed, opening};
+use super::link::Link;
+use super::{PostgresStore, schema};
+use crate::store::{StoreError, StoreErrorKind};
+
+/// Connections for look-ups, for what people ask of the admin API, and for writes.
+const LOOK_UPS: usize = 4;
+const LISTS: usize = 1;
+const WRITES: usize = 2;
+
+/// How long the first connection may take.
+const OPENING: Duration = Duration::from_secs(5);
+
+/// How a [`PostgresStore`] is opened.
+#[must_use]
+pub struct PostgresStoreOptions {
+    connection: Result<PgConnectOptions, StoreError>,
+    migrate: bool,
+}
+
+impl PostgresStoreOptions {
+    pub(super) fn from_url(url: &str) -> Self {
+        Self::new(parse(url))
+    }
+
+    pub(super) fn from_pool(pool: &PgPool) -> Self {
+        Self::new(Ok(PgConnectOptions::clone(&pool.connect_options())))
+    }
+
+    fn new(connection: Result<PgConnectOptions, StoreError>) -> Self {
+        Self {
+            connection,
+            migrate: true,
+        }
+    }
+
+    /// Whether to bring the tables up to date, which is the default. Otherwise connecting fails
+    /// and names the version that is missing.
+    pub fn migrate(mut self, migrate: bool) -> Self {
+        self.migrate = migrate;
+        self
+    }
+
+    /// Opens the store.
+    pub async fn connect(self) -> Result<PostgresStore, StoreError> {
+        let options = self.connection?;
+        let session = |limits: &[(&str, &str)]| ours(options.clone(), limits);
+        let reading = session(&[("statement_timeout", "1s"), ("lock_timeout", "1s")]);
+        let writing = session(&[("statement_timeout", "3s"), ("lock_timeout", "2s")]);
+        let mut first = open(&session(&[])).await?;
+        schema::must_be_fit(&mut first).await?;
+        if self.migrate {
+            schema::migrate(&mut first).await?;
+        } else {
+            schema::must_be_up_to_date(&mut first).await?;
+        }
+        let store = PostgresStore {
+            server: server(&options).into(),
+            link: Link::open(reading.clone()),
+            look_ups: Connections::new(reading, LOOK_UPS),
+            lists: Connections::new(session(&[("statement_timeout", "5s")]), LISTS),
+            writes: Connections::new(writing, WRITES),
+        };
+        first
+            .close()
+            .await
+            .map_err(failed("closing the first connection"))?;
+        Ok(store)
+    }
+}
+
+impl fmt::Debug for PostgresStoreOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The options of a connection hold the password.
+        let server = self.connection.as_ref().ok().map(server);
+        f.debug_struct("PostgresStoreOptions")
+            .field("server", &server)
+            .field("migrate", &self.migrate)
+            .finish_non_exhaustive()
+    }
+}
+
+fn parse(url: &str) -> Result<PgConnectOptions, StoreError> {
+    let unfit = |why| StoreError::new(StoreErrorKind::Misconfigured, why);
+    let Some((scheme, _)) = url.split_once(':') else {
+        let why = "the URL does not begin with \"postgres:\"".to_owned();
+        return Err(unfit(why));
+    };
+    if scheme != "postgres" && scheme != "postgresql" {
+        // The scheme alone: what comes after it may hold a password.
+        let scheme: String = scheme.chars().take(32).collect();
+        return Err(unfit(format!(
+            "the URL begins with {scheme:?}: this store opens \"postgres:\" and \"postgresql:\" alone"
+        )));
+    }
+    url.parse()
+        .map_err(failed("reading the URL of the database"))
+}
+
+/// What this store needs of each of its sessions, whatever the application chose for its own. It
+/// goes into the very first packet, and holds as long as the session does.
+fn ours(options: PgConnectOptions, limits: &[(&str, &str)]) -> PgConnectOptions {
+    options
+        // No transaction is left open by a process that was stopped.
+        .options([("idle_in_transaction_session_timeout", "1500ms")])
+        // The server gives up on a client that is gone without a word, and what lies in between
+        // does not take an idle connection for a dead one.
+        .options([
+            ("tcp_keepalives_idle", "30"),
+            ("tcp_keepalives_interval", "5"),
+            ("tcp_keepalives_count", "3"),
+            ("tcp_user_timeout", "15000"),
+        ])
+        // All names of its own are written out.
+        .options([("search_path", "pg_catalog")])
+        .options(limits.iter().copied())
+        .disable_statement_logging()
+}
+
+async fn open(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
+    let connected = timeout(OPENING, options.connect()).await;
+    let connected = connected.map_err(|_| {
+        let context = format!("the server did not let us in within {OPENING:?}");
+        StoreError::new(StoreErrorKind::Unavailable, context)
+    })?;
+    connected.map_err(opening)
+}
+
+/// What may be shown of where a store is.
+fn server(options: &PgConnectOptions) -> String {
+    let database = options.get_database();
+    let database = database.unwrap_or_else(|| options.get_username());
+    match options.get_socket() {
+        Some(socket) => format!("{}/{database}", socket.display()),
+        None => format!("{}:{}/{database}", options.get_host(), options.get_port()),
+    }
+}
