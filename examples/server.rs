@@ -1,9 +1,9 @@
 //! A whole service on portcullis: `cargo run --example server`, then follow what it prints.
 //!
 //! Configured by environment variables: `PORTCULLIS_ADDR` (default `127.0.0.1:3000`),
-//! `DATABASE_URL` (default `sqlite://portcullis.db`; `memory:`), `PORTCULLIS_ADMIN_TOKEN`,
-//! `PORTCULLIS_MAX_STALENESS_MS`, `PORTCULLIS_POLL_MS`, `PORTCULLIS_LOOKUP_DEADLINE_MS`,
-//! `RUST_LOG`.
+//! `DATABASE_URL` (default `sqlite://portcullis.db`; `postgres://…` for any number of replicas;
+//! `memory:`), `PORTCULLIS_ADMIN_TOKEN`, `PORTCULLIS_MAX_STALENESS_MS`, `PORTCULLIS_POLL_MS`,
+//! `PORTCULLIS_LOOKUP_DEADLINE_MS`, `RUST_LOG`.
 
 use std::env::{self, VarError};
 use std::error::Error;
@@ -18,7 +18,7 @@ use axum::{Json, Router};
 use portcullis::admin::Admin;
 use portcullis::keyring::BuildError;
 use portcullis::scope::Grant;
-use portcullis::store::{KeyStore, MemoryStore, SqliteStore};
+use portcullis::store::{KeyStore, MemoryStore, PostgresStore, SqliteStore};
 use portcullis::{ApiKeyLayer, Keyring, Principal, require_scope};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -159,12 +159,22 @@ async fn store() -> Result<Arc<dyn KeyStore>, Box<dyn Error>> {
         })?;
         return Ok(Arc::new(store));
     }
+    if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+        let store = PostgresStore::connect(&url).await.map_err(|error| {
+            let error = with_causes(&error);
+            format!(
+                "DATABASE_URL: {error}; it takes postgres://USER:PASSWORD@HOST/DATABASE, of a \
+                 database that is there"
+            )
+        })?;
+        return Ok(Arc::new(store));
+    }
     // The rest of a URL may hold a password, and so may what only looks like a scheme.
     let scheme = match url.split_once("://") {
         Some((scheme, _)) => format!("the scheme {scheme:?}"),
         None => "no scheme that is known here".to_owned(),
     };
-    Err(format!("DATABASE_URL has {scheme}; it takes sqlite://FILE or memory:").into())
+    Err(format!("DATABASE_URL has {scheme}; it takes postgres://…, sqlite://FILE or memory:").into())
 }
 
 /// Whoever starts a new store gets the first key, once, on the terminal and not in the log.
