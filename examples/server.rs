@@ -174,7 +174,10 @@ async fn store() -> Result<Arc<dyn KeyStore>, Box<dyn Error>> {
         Some((scheme, _)) => format!("the scheme {scheme:?}"),
         None => "no scheme that is known here".to_owned(),
     };
-    Err(format!("DATABASE_URL has {scheme}; it takes postgres://…, sqlite://FILE or memory:").into())
+    Err(
+        format!("DATABASE_URL has {scheme}; it takes postgres://…, sqlite://FILE or memory:")
+            .into(),
+    )
 }
 
 /// Whoever starts a new store gets the first key, once, on the terminal and not in the log.

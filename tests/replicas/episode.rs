@@ -33,8 +33,8 @@ pub(crate) struct Report {
     pub(crate) history: History,
     pub(crate) violations: Vec<Violation>,
     pub(crate) figures: Figures,
-    /// How many connections there are to be, and how many there were when the time for recovery
-    /// was over.
+    /// How many connections there may be, and the most there were when the time for recovery was
+    /// over and when all was.
     pub(crate) connections: (usize, usize),
     pub(crate) commits_lost: u64,
     /// What Postgres was asked meanwhile, by all replicas.
@@ -65,7 +65,7 @@ impl Episode {
         }
         let full = world.full;
         let back_at = stage.now() + RECOVERY;
-        let connections = world.connections_fall_to(full, RECOVERY).await;
+        let soon = world.connections_fall_to(full, RECOVERY).await;
         // Until the last change of before has reached everybody by every rule.
         let settled = back_at + world.scale.max_staleness + SLACK;
         sleep(settled.saturating_sub(stage.now())).await;
@@ -80,6 +80,7 @@ impl Episode {
         if !is_lossy {
             history.found = look(&stage, &mut chance).await;
         }
+        let connections = soon.max(world.connections().await);
         let now = traffic(world);
         let mut report = Report {
             violations: judge(&history),
@@ -173,7 +174,7 @@ impl fmt::Display for Report {
             f,
             "  Postgres: {statements} statements, {bytes} bytes both ways"
         )?;
-        write!(f, "  connections: {full} before, {after} after")?;
+        write!(f, "  connections: {after} of {full}")?;
         if let Some(toothless) = self.toothless {
             write!(f, "\n  NOTHING PROVEN: {toothless}")?;
         }

@@ -70,6 +70,11 @@ impl Fault {
                     world.sites[replica].proxy.set(Mode::Pass);
                 }
                 troubled(stage, whom, Kind::Cut, began);
+                if mode.is_silent() {
+                    // Who falls silent in the middle of a change holds its locks until Postgres
+                    // ends the transaction.
+                    troubled(stage, all, Kind::Hindered, began);
+                }
             }
             Self::Stopped => waiting::while_stopped(stage, chance, lasting).await,
             Self::ReplicaKilled => {

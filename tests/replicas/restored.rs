@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::chance::Chance;
 use crate::history::{Kind, What};
+use crate::judge::RECOVERY;
 use crate::lives::Author;
 use crate::load::{ask_all, follow};
 use crate::stage::Stage;
@@ -43,6 +44,11 @@ pub(crate) async fn go_back(stage: &Arc<Stage>, chance: &mut Chance, lasting: Du
     for site in &stage.world.sites {
         let mut log = site.log();
         let alarm = log.wait_for(|line| line.contains("history_broken").then_some(()));
-        alarm.await.expect("an alarm in the log");
+        let alarm = timeout(RECOVERY, alarm).await;
+        assert!(
+            matches!(alarm, Ok(Some(()))),
+            "no alarm in the log:\n{}",
+            site.log()
+        );
     }
 }

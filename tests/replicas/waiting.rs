@@ -54,6 +54,10 @@ pub(crate) async fn while_stopped(stage: &Arc<Stage>, chance: &mut Chance, lasti
     stage.trouble(STOPPED, Kind::Stopped, from, until);
     // What it was doing when it was stopped may have run into its deadlines.
     stage.trouble(STOPPED, Kind::Cut, before, until);
+    // And whatever it had locked stayed so until Postgres ended its transaction.
+    for replica in 0..stage.world.sites.len() {
+        stage.trouble(replica, Kind::Hindered, before, until);
+    }
     waiting.join_all().await;
     for key in &victims {
         follow(stage, key.secret).await;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex as StdMutex};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -109,7 +109,7 @@ impl World {
     }
 }
 
-/// More look-ups and changes at once than a replica has connections for, so that it opens all.
+/// More of each at once than a replica has connections for, so that it opens all.
 async fn fill(address: SocketAddr) {
     let mut tasks = JoinSet::new();
     for n in 0..CROWD {
@@ -117,7 +117,8 @@ async fn fill(address: SocketAddr) {
         tasks.spawn(async move {
             let asked = get("/v1/ping", &unknown);
             let changed = admin("PATCH", "/keys/key_0000000000000000", &json!({}));
-            for request in [asked, changed] {
+            let listed = admin("GET", "/keys", &Value::Null);
+            for request in [asked, changed, listed] {
                 Client::default().send(address, &request).await;
             }
         });

@@ -41,6 +41,11 @@ pub(crate) enum Mode {
 }
 
 impl Mode {
+    /// Whether Postgres is left waiting.
+    pub(crate) fn is_silent(self) -> bool {
+        matches!(self, Self::Hold { .. } | Self::Lose)
+    }
+
     /// Whether what is sent may be gone for good.
     fn loses(self) -> bool {
         matches!(self, Self::Lose | Self::LoseCommits { .. })
