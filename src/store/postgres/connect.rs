@@ -121,8 +121,8 @@ fn ours(options: PgConnectOptions, limits: &[(&str, &str)]) -> PgConnectOptions 
             ("tcp_keepalives_count", "3"),
             ("tcp_user_timeout", "15000"),
         ])
-        // All names of its own are written out.
-        .options([("search_path", "pg_catalog")])
+        // All names of its own are written out, and no statement is worth compiling.
+        .options([("search_path", "pg_catalog"), ("jit", "off")])
         .options(limits.iter().copied())
         .disable_statement_logging()
 }

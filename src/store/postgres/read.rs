@@ -8,7 +8,8 @@ use super::meta::no_meta;
 use super::row::{self, found_columns, key_columns, with_previous};
 use crate::key::{Environment, KeyDigest, KeyId};
 use crate::store::{
-    KeyRecord, ListQuery, LookUp, Position, Read, Status, StoreError, StoreErrorKind, SyncReport,
+    Change, Falsifies, KeyRecord, ListQuery, LookUp, Position, Read, Status, StoreError,
+    StoreErrorKind, SyncReport, Touched, Where,
 };
 use crate::timestamp::Timestamp;
 
@@ -24,6 +25,9 @@ const LOOK_UP: &str = concat!(
 );
 
 /// One row for each change, or one without a change.
+///
+/// OFFSET keeps the two tables apart, so that the newest rows alone are read, by their index, also
+/// before Postgres knows anything of them. One row more at most than [`MOST_CHANGES`].
 const SYNC: &str = "\
     SELECT m.store_id, pg_is_in_recovery() AS is_replica, n.revision, n.nonce, \
            t.nonce AS nonce_then, c.revision AS change_revision, c.shard, c.kind \
@@ -35,8 +39,15 @@ const SYNC: &str = "\
     LEFT JOIN portcullis.change_sets t ON t.revision = coalesce($1, n.revision) \
     LEFT JOIN ( \
         SELECT s.revision, c.shard, c.kind \
-        FROM portcullis.change_sets s JOIN portcullis.changes c ON c.nonce = s.nonce \
-    ) c ON c.revision > coalesce($1, n.revision)";
+        FROM portcullis.change_sets s, LATERAL ( \
+            SELECT shard, kind FROM portcullis.changes WHERE nonce = s.nonce OFFSET 0 \
+        ) c \
+        WHERE s.revision > $1 ORDER BY s.revision LIMIT 20001 \
+    ) c ON true";
+
+/// So many changes are told one by one. More of them, as when somebody works through all keys while
+/// nobody listens, may have changed anything.
+const MOST_CHANGES: usize = 20_000;
 
 /// One row, so that it brings the clock also where there is no such key.
 const GET: &str = concat!(
@@ -114,18 +125,34 @@ pub(super) async fn sync(
         let context = "the server takes no writes: a read replica may not say what is new";
         return Err(StoreError::new(StoreErrorKind::Unavailable, context));
     }
+    let position = Position {
+        store: row::store(first)?,
+        revision: row::revision(first)?,
+        nonce: row::column(first, "nonce")?,
+    };
+    let changes: Vec<Change> = rows
+        .iter()
+        .filter_map(|row| row::change(row).transpose())
+        .collect::<Result<_, _>>()?;
     Ok(SyncReport {
-        position: Position {
-            store: row::store(first)?,
-            revision: row::revision(first)?,
-            nonce: row::column(first, "nonce")?,
-        },
+        position,
         nonce_then: row::column(first, "nonce_then")?,
-        changes: rows
-            .iter()
-            .filter_map(|row| row::change(row).transpose())
-            .collect::<Result<_, _>>()?,
+        changes: if changes.len() > MOST_CHANGES {
+            vec![anything_at(position.revision)]
+        } else {
+            changes
+        },
     })
+}
+
+fn anything_at(revision: u64) -> Change {
+    Change {
+        revision,
+        touched: Touched {
+            place: Where::Anywhere,
+            falsifies: Falsifies::Everything,
+        },
+    }
 }
 
 pub(super) async fn get(
