@@ -101,11 +101,12 @@ impl Keyring {
         let now = inner.clock.boot();
         if reading.is_trusted(now.as_nanos(), inner.max_staleness_nanos) {
             match remembered {
-                Remembered::Known(known) => {
+                Remembered::Known(known) if now < known.settled_until || known.has_ended(now) => {
                     return Judged::Now(inner.judge(known, key.environment(), now));
                 }
                 Remembered::Unknown => return Judged::Now(Err(Denial::Dead(Dead::Unknown))),
-                Remembered::Nothing => {}
+                // Good, but old enough to be looked at again.
+                Remembered::Known(_) | Remembered::Nothing => {}
             }
         }
         Judged::Later(Miss {
@@ -130,10 +131,21 @@ impl Miss {
             question,
             environment,
         } = self;
+        let by_memory = || inner.let_in_by_memory(&question.digest, &environment);
+        // Somebody else has just found that the store does not answer, and nobody has to find it
+        // again, each for the length of a deadline. When the pause is over one of them does.
+        if inner.cooldown.leaves_the_store_alone()
+            && let Some(principal) = by_memory()
+        {
+            return Ok(principal);
+        }
         match inner.flights.join(&inner, epoch, question).await {
             // The clock is read after the wait: a key that ended meanwhile is dead.
             Landing::Found(known) => inner.judge(known, &environment, inner.clock.boot()),
             Landing::Unknown => Err(Denial::Dead(Dead::Unknown)),
+            Landing::Unavailable(why @ (Unavailable::StoreFailed | Unavailable::Deadline)) => {
+                by_memory().ok_or(Denial::Unavailable(why))
+            }
             Landing::Unavailable(why) => Err(Denial::Unavailable(why)),
         }
     }
@@ -159,10 +171,10 @@ impl Inner {
 
 /// Why a key that exists opens nothing, if it does not.
 #[inline]
-fn death(known: &Known, environment: &Environment, now: BootTime) -> Option<Dead> {
+pub(super) fn death(known: &Known, environment: &Environment, now: BootTime) -> Option<Dead> {
     match known.standing {
         Standing::Revoked => Some(Dead::Revoked),
-        _ if known.ends.is_some_and(|end| end <= now) => Some(Dead::Expired),
+        _ if known.has_ended(now) => Some(Dead::Expired),
         Standing::Disabled => Some(Dead::Disabled),
         // The row is the truth, and it is what the caller's environment was checked against.
         Standing::Live if known.environment != *environment => Some(Dead::Environment),

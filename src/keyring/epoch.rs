@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
@@ -21,6 +22,11 @@ const SHARDS: usize = 1 << 16;
 
 pub(crate) struct Epoch {
     pub(crate) number: u64,
+    /// Whose history it is; `None` before the first sync.
+    pub(crate) store: Option<StoreId>,
+    /// Since the history broke, the store may have forgotten revocations: what was seen revoked is
+    /// refused.
+    pub(crate) refuses_seen_revoked: bool,
     pub(crate) freshness: Freshness,
     pub(crate) cache: Cache,
 }
@@ -30,6 +36,8 @@ pub(crate) struct Epoch {
 pub(crate) struct CacheSizes {
     pub(crate) positive: u64,
     pub(crate) negative: u64,
+    /// How long what is known of a key is kept.
+    pub(crate) kept: Duration,
     pub(crate) hasher: DigestHasherBuilder,
 }
 
@@ -53,6 +61,8 @@ pub(crate) struct Followed {
     /// Every change up to this revision has been heeded in the current epoch, be it by a sync or
     /// as a write of ours that followed on the one before.
     pub(crate) seamless: u64,
+    /// How often the history was found broken.
+    pub(crate) breaks: u64,
 }
 
 /// How a write fits into the history that was followed.
@@ -64,6 +74,18 @@ pub(crate) enum Fit {
     Gap,
     /// It went to another history; what was remembered is dropped.
     Broken,
+    /// The history was found broken while it was under way, and nobody can tell to which of the
+    /// two it went; what was remembered is dropped.
+    Astray,
+}
+
+/// What a new epoch is for.
+struct Start {
+    /// Whose history; `None` is that of before.
+    store: Option<StoreId>,
+    revision: u64,
+    /// Whether the history broke.
+    broken: bool,
 }
 
 impl Timeline {
@@ -71,6 +93,8 @@ impl Timeline {
         Self {
             current: ArcSwap::from_pointee(Epoch {
                 number: 0,
+                store: None,
+                refuses_seen_revoked: false,
                 freshness: Freshness::at(0, SHARDS),
                 cache: Cache::new(&sizes),
             }),
@@ -79,6 +103,7 @@ impl Timeline {
                 highest: 0,
                 writes: 0,
                 seamless: 0,
+                breaks: 0,
             }),
             epochs: AtomicU64::new(0),
             sizes,
@@ -91,18 +116,9 @@ impl Timeline {
         self.current.load()
     }
 
-    pub(crate) fn applied(&self) -> Option<Position> {
-        self.history().applied
-    }
-
-    /// How far the history was followed, to be asked before a sync is sent.
+    /// How far the history was followed, to be asked before a sync or a write is sent.
     pub(crate) fn followed(&self) -> Followed {
         *self.history()
-    }
-
-    /// The newest revision seen, to be asked before a write is sent.
-    pub(crate) fn highest(&self) -> u64 {
-        self.history().highest
     }
 
     /// A sync that began at `began` continues the history.
@@ -119,9 +135,15 @@ impl Timeline {
         epoch.freshness.publish_sync(began);
     }
 
-    /// A sync that began at `began` found another history, or the first one. `then` is how far the
-    /// history was followed before it was sent.
-    pub(crate) fn start_over_at(&self, position: Position, then: Followed, began: u64) {
+    /// A sync that began at `began` found another history, `broken` off from the one that was
+    /// followed, or the first one. `then` is how far the history was followed before it was sent.
+    pub(crate) fn start_over_at(
+        &self,
+        position: Position,
+        then: Followed,
+        broken: bool,
+        began: u64,
+    ) -> u64 {
         let mut history = self.history();
         history.applied = Some(position);
         // A write of ours that committed since then may have come after the sync looked, and a
@@ -137,14 +159,19 @@ impl Timeline {
         history.highest = revision;
         // Nothing is remembered yet, and nothing read below this will be.
         history.seamless = revision;
-        let epoch = self.next_epoch(revision);
+        history.breaks += u64::from(broken);
+        let epoch = self.next_epoch(&Start {
+            store: Some(position.store),
+            revision,
+            broken,
+        });
         // Before anybody can see the new epoch; a look-up of the old one lands in the old cache.
         epoch.freshness.publish_sync(began);
-        self.current.store(Arc::new(epoch));
+        self.swap(epoch)
     }
 
     /// A write of ours committed at `revision`, or found its change already made; its caller
-    /// hears of it only after this. `highest_then` is the newest revision seen before it was sent.
+    /// hears of it only after this. `then` is how far the history was followed before it was sent.
     /// Where the history that was known then holds no more, everything is looked up again until
     /// the next sync.
     pub(crate) fn heed(
@@ -153,13 +180,13 @@ impl Timeline {
         revision: u64,
         touched: &[Touched],
         committed: bool,
-        highest_then: u64,
+        then: Followed,
     ) -> Fit {
         let mut history = self.history();
         history.writes += 1;
         // A commit gets a revision above all that were known when it was sent; what is found done
         // has one at least as high.
-        let least = highest_then + u64::from(committed);
+        let least = then.highest + u64::from(committed);
         let another = history
             .applied
             .is_some_and(|applied| applied.store != store);
@@ -168,11 +195,21 @@ impl Timeline {
             // remember is not of that.
             history.highest = revision;
             history.seamless = revision;
-            let epoch = self.next_epoch(revision);
-            self.current.store(Arc::new(epoch));
+            history.breaks += 1;
+            self.swap(self.next_epoch(&Start {
+                store: Some(store),
+                revision,
+                broken: true,
+            }));
             return Fit::Broken;
         }
         history.highest = history.highest.max(revision);
+        if history.breaks != then.breaks {
+            // Its revision may be one of the history that was left behind, and say nothing to the
+            // tags of the one that is followed now.
+            self.start_again(&mut history);
+            return Fit::Astray;
+        }
         // Under the lock that a swap takes too, so that the bump is not lost on an epoch on its
         // way out. `applied` and the lease stay: other changes up to this revision are not known.
         let epoch = self.current.load();
@@ -193,18 +230,50 @@ impl Timeline {
 
     /// Nothing remembered can be believed any more, and nothing will be until the next sync.
     pub(crate) fn forget(&self) {
-        let mut history = self.history();
-        history.seamless = history.highest;
-        let epoch = self.next_epoch(history.highest);
-        self.current.store(Arc::new(epoch));
+        self.start_again(&mut self.history());
     }
 
-    fn next_epoch(&self, revision: u64) -> Epoch {
+    /// The store's word counts again, also for what was seen revoked, which `forget` forgets.
+    pub(crate) fn trust(&self, forget: impl FnOnce()) {
+        // Under the lock, so that a history that breaks at this moment does so before or after.
+        let mut history = self.history();
+        forget();
+        history.seamless = history.highest;
+        let mut epoch = self.next_epoch(&Start {
+            store: None,
+            revision: history.highest,
+            broken: false,
+        });
+        epoch.refuses_seen_revoked = false;
+        self.swap(epoch);
+    }
+
+    fn start_again(&self, history: &mut Followed) {
+        history.seamless = history.highest;
+        self.swap(self.next_epoch(&Start {
+            store: None,
+            revision: history.highest,
+            broken: false,
+        }));
+    }
+
+    /// Only under the lock: what it takes over from the current epoch must not change meanwhile.
+    fn next_epoch(&self, start: &Start) -> Epoch {
+        let before = self.current.load();
         Epoch {
             number: self.epochs.fetch_add(1, Ordering::Relaxed) + 1,
-            freshness: Freshness::at(revision, SHARDS),
+            store: start.store.or(before.store),
+            refuses_seen_revoked: before.refuses_seen_revoked || start.broken,
+            freshness: Freshness::at(start.revision, SHARDS),
             cache: Cache::new(&self.sizes),
         }
+    }
+
+    /// Answers with the number of the new epoch.
+    fn swap(&self, epoch: Epoch) -> u64 {
+        let number = epoch.number;
+        self.current.store(Arc::new(epoch));
+        number
     }
 
     fn history(&self) -> MutexGuard<'_, Followed> {

@@ -14,11 +14,12 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Inner;
 use super::authorize::{Question, Unavailable};
+use super::cache::LOOKED_AT_AGAIN;
 use super::cooldown::{Pass, Verdict};
 use super::epoch::Epoch;
 use super::last_used::Usage;
 use crate::clock::BootTime;
-use crate::principal::Known;
+use crate::principal::{Known, Span};
 use crate::store::{LookUp, Source, StoreError, StoreErrorKind};
 
 /// How a flight ends.
@@ -115,10 +116,11 @@ impl Flights {
             return Landing::Unavailable(Unavailable::Corrupt);
         };
         // The deadline is kept by Tokio's clock, which stands still while the machine sleeps.
-        // An answer from before the sleep is too old, whoever waited for it.
+        // An answer from before the sleep is too old, whoever waited for it; not that the store
+        // had failed to give one.
         let age = inner.clock.boot().saturating_since(as_of);
         if age > inner.max_staleness {
-            return Landing::Unavailable(Unavailable::Deadline);
+            return Landing::Unavailable(Unavailable::Behind);
         }
         landing
     }
@@ -346,7 +348,9 @@ impl Flight {
             });
             Arc::new(usage.unwrap_or_default())
         });
-        Landing::Found(Arc::new(Known::new(found, digest, tag, ends, usage)))
+        let look_again = began.saturating_add(LOOKED_AT_AGAIN);
+        let span = Span { look_again, ends };
+        Landing::Found(Arc::new(Known::new(found, digest, tag, span, usage)))
     }
 }
 

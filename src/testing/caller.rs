@@ -18,7 +18,7 @@ use crate::keyring::{Keyring, Usage};
 use crate::layer::{
     Authentication, Gate, ProblemTypes, Realm, Responder, ResponseBody, ResponseFuture,
 };
-use crate::principal::{Known, Principal};
+use crate::principal::{Known, Principal, Span};
 use crate::scope::ScopeSet;
 use crate::store::{FoundKey, KeyName, KeyRecord, MemoryStore, Metadata, Owner, Provenance};
 use crate::timestamp::Timestamp;
@@ -262,7 +262,7 @@ impl CallerLayer {
             secret_expires_at: None,
             secret_last_used_at: None,
         };
-        let known = Known::new(found, digest, 0, None, Arc::new(Usage::default()));
+        let known = Known::new(found, digest, 0, Span::ENDLESS, Arc::new(Usage::default()));
         Some(Principal::new(Arc::new(known)))
     }
 

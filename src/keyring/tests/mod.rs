@@ -12,6 +12,7 @@ mod expiry;
 mod fixture;
 mod flights;
 mod freshness;
+mod grace;
 mod junk;
 mod last_used;
 mod naive;

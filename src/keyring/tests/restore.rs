@@ -75,8 +75,8 @@ async fn a_row_from_before_what_is_known_makes_the_next_sync_come_at_once() {
     let store = MemoryStore::new();
     let rerouted = Rerouted::to(&store);
     let replica = Replica::of(rerouted.clone()).await;
-    // The background task has done its own first sync and waits.
-    tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    // The background task has done its own first sync a while ago and waits.
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     let created = replica.create().await;
     let secret = created.secret.expose();
     let backup = store.backup();
