@@ -1,9 +1,17 @@
 //! A whole service on portcullis: `cargo run --example server`, then follow what it prints.
 //!
-//! Configured by environment variables: `PORTCULLIS_ADDR` (default `127.0.0.1:3000`),
-//! `DATABASE_URL` (default `sqlite://portcullis.db`; `postgres://…` for any number of replicas;
-//! `memory:`), `PORTCULLIS_ADMIN_TOKEN`, `PORTCULLIS_MAX_STALENESS_MS`, `PORTCULLIS_POLL_MS`,
-//! `PORTCULLIS_LOOKUP_DEADLINE_MS`, `RUST_LOG`.
+//! Configured by environment variables:
+//!
+//! - `PORTCULLIS_ADDR`: where to listen; default `127.0.0.1:3000`.
+//! - `DATABASE_URL`: `postgres://USER:PASSWORD@HOST/DATABASE`, where any number of replicas share
+//!   their keys; `sqlite://FILE`, default `sqlite://portcullis.db`; or `memory:`.
+//! - `PORTCULLIS_ADMIN_TOKEN`: opens the admin API. Without it, a new store gets a first key, which
+//!   is printed.
+//! - `PORTCULLIS_MAX_STALENESS_MS`, `PORTCULLIS_POLL_MS`, `PORTCULLIS_LOOKUP_DEADLINE_MS`: default
+//!   5000, 1000 and 500.
+//! - `PORTCULLIS_OUTAGE_GRACE_MS`: for how long keys that were good go on working while the store is
+//!   away, **also those that are revoked meanwhile**; default: not at all.
+//! - `RUST_LOG`: default `info`.
 
 use std::env::{self, VarError};
 use std::error::Error;
@@ -62,6 +70,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
     }
     if let Some(time) = milliseconds("PORTCULLIS_LOOKUP_DEADLINE_MS")? {
         builder = builder.lookup_deadline(time);
+    }
+    if let Some(time) = milliseconds("PORTCULLIS_OUTAGE_GRACE_MS")? {
+        builder = builder.dangerously_accept_known_keys_during_outage(time);
     }
     let keyring = builder
         .build()
@@ -139,8 +150,13 @@ async fn health(State(keyring): State<Keyring>) -> Json<Value> {
         "status": "ok",
         "in_sync": health.in_sync,
         "lease_age_ms": health.lease_age.map(|age| age.as_millis()),
+        "sync_lag_ms": health.sync_lag.map(|lag| lag.as_millis()),
+        "listening": health.listening,
         "revision": health.revision,
         "epoch": health.epoch,
+        "history_breaks": health.history_breaks,
+        "refuses_what_it_saw_revoked": health.refuses_what_it_saw_revoked,
+        "judged_in_outage": health.judged_in_outage,
         "lookups_answered": health.lookups_answered,
         "known": health.known,
         "unknown": health.unknown,
@@ -256,10 +272,11 @@ fn variable_behind(error: &BuildError) -> &'static str {
     match error {
         BuildError::PollTooSeldom { .. } => "PORTCULLIS_POLL_MS: ",
         BuildError::DeadlineTooLong { .. } => "PORTCULLIS_LOOKUP_DEADLINE_MS: ",
-        BuildError::TooSmall { option, .. } => match *option {
+        BuildError::TooSmall { option, .. } | BuildError::TooLong { option, .. } => match *option {
             "max_staleness" => "PORTCULLIS_MAX_STALENESS_MS: ",
             "poll_interval" => "PORTCULLIS_POLL_MS: ",
             "lookup_deadline" => "PORTCULLIS_LOOKUP_DEADLINE_MS: ",
+            "dangerously_accept_known_keys_during_outage" => "PORTCULLIS_OUTAGE_GRACE_MS: ",
             _ => "",
         },
         _ => "",
