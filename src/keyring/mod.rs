@@ -21,6 +21,7 @@ mod flight;
 mod freshness;
 mod health;
 mod last_used;
+mod look_up;
 mod manage;
 mod new_key;
 mod on_behalf;
