@@ -16,18 +16,22 @@ const SCALE: Scale = Scale {
 };
 
 /// Long enough for the lease to end, and for what comes after.
-const LASTING: Duration = Duration::from_millis(2_500);
+const LASTING: Duration = Duration::from_millis(2_200);
 
-/// Each has a Postgres and three replicas, and looks at the watch.
-static AT_ONCE: Semaphore = Semaphore::const_new(2);
+/// Each has three replicas, and looks at the watch.
+static AT_ONCE: Semaphore = Semaphore::const_new(3);
 
 async fn suffer(fault: Fault) {
     let _turn = AT_ONCE.acquire().await.unwrap();
-    // Without a Postgres nothing is to be seen here.
-    let Some(world) = World::start(SCALE).await else {
+    let world = if fault == Fault::PostgresKilled {
+        World::start_apart(SCALE).await
+    } else {
+        World::start(SCALE).await
+    };
+    // Without a Postgres there is nothing to be seen here.
+    let Some(world) = world.map(Arc::new) else {
         return;
     };
-    let world = Arc::new(world);
     let episode = Episode {
         fault: Some(fault),
         lasting: LASTING,

@@ -64,10 +64,11 @@ impl Episode {
             None => sleep(self.lasting).await,
         }
         let full = world.full;
-        let back_at = stage.now() + RECOVERY;
+        let over = stage.now();
         let soon = world.connections_fall_to(full, RECOVERY).await;
-        // Until the last change of before has reached everybody by every rule.
-        let settled = back_at + world.scale.max_staleness + SLACK;
+        // Until the last change of before has reached everybody, and well beyond the time in which
+        // a failure is forgiven.
+        let settled = over + RECOVERY.max(world.scale.max_staleness + SLACK) + RECOVERY / 4;
         sleep(settled.saturating_sub(stage.now())).await;
         stop.send_replace(true);
         while let Some(ended) = authors.join_next().await {

@@ -13,10 +13,10 @@ use crate::history::{Answer, Route, SecretNumber};
 use crate::stage::Stage;
 
 /// How many ask each replica at the same time.
-const CROWD: usize = 3;
+const CROWD: usize = 2;
 
 /// How long each of them waits after an answer.
-const PAUSE: Duration = Duration::from_millis(5);
+const PAUSE: Duration = Duration::from_millis(8);
 
 /// Until told to stop.
 pub(crate) fn drive(

@@ -113,7 +113,7 @@ async fn run(arguments: &Arguments) -> bool {
         scale,
     } = *arguments;
     println!("{minutes} minutes, seed {seed}, {scale:?}\n");
-    let Some(world) = World::start(scale).await else {
+    let Some(world) = World::start_apart(scale).await else {
         return false;
     };
     let world = Arc::new(world);

@@ -94,7 +94,7 @@ async fn what_is_typed_into_psql_works_everywhere_also_where_it_was_refused_a_mo
 }
 
 /// How long the statements are counted for.
-const COUNTED: Duration = Duration::from_secs(6);
+const COUNTED: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_with_warm_keys_asks_one_small_thing_a_second_whatever_the_traffic() {

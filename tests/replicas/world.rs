@@ -1,12 +1,12 @@
 //! One Postgres, several replicas, and a proxy between each of them and it.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex as StdMutex};
+use std::sync::{Arc, Mutex as StdMutex, OnceLock};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, block_in_place};
 use tokio::time::{sleep, timeout};
 
 use crate::client::{Client, admin, get};
@@ -46,13 +46,23 @@ pub(crate) struct Site {
 }
 
 impl World {
-    /// `None` where there is no Postgres on this machine.
+    /// In a database of its own. `None` where there is no Postgres on this machine.
     pub(crate) async fn start(scale: Scale) -> Option<Self> {
-        // With the disk: what was acknowledged survives.
-        let cluster = Cluster::start(&[("shared_buffers", "32MB"), ("max_connections", "200")])?;
+        static SHARED: OnceLock<Option<Arc<Cluster>>> = OnceLock::new();
+        let cluster = block_in_place(|| SHARED.get_or_init(cluster).clone())?;
+        Some(Self::start_on(cluster, scale).await)
+    }
+
+    /// On a Postgres of its own, which may be killed.
+    pub(crate) async fn start_apart(scale: Scale) -> Option<Self> {
+        let cluster = block_in_place(cluster)?;
+        Some(Self::start_on(cluster, scale).await)
+    }
+
+    async fn start_on(cluster: Arc<Cluster>, scale: Scale) -> Self {
         let hand = Hand {
-            database: cluster.create_database(),
-            cluster: Arc::new(cluster),
+            database: block_in_place(|| cluster.create_database()),
+            cluster,
         };
         let postgres = SocketAddr::from(([127, 0, 0, 1], hand.cluster.port()));
         let mut sites = Vec::new();
@@ -77,7 +87,7 @@ impl World {
             fill(site.address()).await;
         }
         world.full = world.connections().await;
-        Some(world)
+        world
     }
 
     /// How many connections the replicas have, as Postgres counts them.
@@ -107,6 +117,12 @@ impl World {
         let _ = timeout(within, falling).await;
         counted
     }
+}
+
+/// With the disk: what was acknowledged survives.
+fn cluster() -> Option<Arc<Cluster>> {
+    let settings = [("shared_buffers", "32MB"), ("max_connections", "200")];
+    Cluster::start(&settings).map(Arc::new)
 }
 
 /// More of each at once than a replica has connections for, so that it opens all.
