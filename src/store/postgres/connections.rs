@@ -8,9 +8,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgRow};
-use sqlx::query::Query;
-use sqlx::{ConnectOptions as _, PgConnection, Postgres};
+use sqlx::postgres::{PgConnectOptions, PgRow};
+use sqlx::{ConnectOptions as _, Execute, Executor as _, PgConnection, Postgres};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, timeout};
 
@@ -23,6 +22,9 @@ const OPENING: Duration = Duration::from_millis(1_500);
 /// A connection that lay idle for longer is not trusted: what lies between here and the server may
 /// have forgotten it.
 const LONGEST_IDLE: Duration = Duration::from_mins(5);
+
+/// One that was not needed for so long, while others were used, is closed.
+const SURPLUS: Duration = Duration::from_secs(5);
 
 /// So many connections at most, opened when they are needed. Clones share them.
 #[derive(Clone)]
@@ -48,7 +50,7 @@ pub(super) struct Lent {
 /// A place among the connections in use.
 struct Lease {
     idle: Arc<Idle>,
-    given_back: bool,
+    is_good: bool,
     _place: OwnedSemaphorePermit,
 }
 
@@ -69,7 +71,7 @@ impl Connections {
         let place = place.map_err(|_| sqlx::Error::PoolClosed)?;
         let lease = Lease {
             idle: Arc::clone(&self.idle),
-            given_back: false,
+            is_good: false,
             _place: place,
         };
         match self.idle.take() {
@@ -94,21 +96,21 @@ impl Connections {
                     was_idle: false,
                     lease,
                 });
-            if let Err(Ok(lent)) = hand_over.send(lent) {
-                lent.give_back();
+            if let Err(Ok(unwanted)) = hand_over.send(lent) {
+                unwanted.keep_one();
             }
         });
         opened.await.unwrap_or(Err(sqlx::Error::PoolClosed))
     }
 
     /// The rows of one statement that may be run twice.
-    pub(super) async fn rows(
+    pub(super) async fn rows<E: Execute<'static, Postgres> + 'static>(
         &self,
-        statement: impl Fn() -> Query<'static, Postgres, PgArguments>,
+        statement: impl Fn() -> E,
     ) -> Result<Vec<PgRow>, sqlx::Error> {
         loop {
             let mut lent = self.lend().await?;
-            match statement().fetch_all(&mut lent.connection).await {
+            match lent.connection.fetch_all(statement()).await {
                 Ok(rows) => {
                     lent.give_back();
                     return Ok(rows);
@@ -146,16 +148,32 @@ impl Lent {
             mut lease,
             ..
         } = self;
-        lease.given_back = true;
+        lease.is_good = true;
         // Before its place is free.
         let mut idle = lease.idle.connections();
+        if idle
+            .first()
+            .is_some_and(|(_, since)| since.elapsed() > SURPLUS)
+        {
+            drop(idle.remove(0));
+        }
         idle.push((connection, Instant::now()));
+    }
+
+    /// It was opened for somebody who is gone. The next to come may have it; but were all of them
+    /// kept, for which people waited in an outage, they would stay after it.
+    fn keep_one(mut self) {
+        self.lease.is_good = true;
+        let none_is_idle = self.lease.idle.connections().is_empty();
+        if none_is_idle {
+            self.give_back();
+        }
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if !self.given_back {
+        if !self.is_good {
             self.idle.connections().clear();
         }
     }

@@ -1,8 +1,8 @@
 //! The store for many replicas: keys in a PostgreSQL database.
 //!
 //! How it is opened is in `connect`, the tables and the triggers that number every change in
-//! `schema`, what is read in `read` and `row`, what is written in `writing`, `transact`, `change`,
-//! `revoke_all` and `touch`. Changes are heard of, and asked for, on the one connection of `link`.
+//! `schema`, what is read in `read` and `row`, what is written in `writing`, `subjects`, `transact`,
+//! `change`, `revoke_all` and `touch`. Changes are heard of, and asked for, on the one connection of `link`.
 //! What becomes of a connection when an answer does not come is in `connections` and `guard`.
 
 mod change;
@@ -14,9 +14,11 @@ mod link;
 mod meta;
 mod nudges;
 mod read;
+mod replica;
 mod revoke_all;
 mod row;
 mod schema;
+mod subjects;
 mod touch;
 mod transact;
 mod writing;
@@ -33,6 +35,8 @@ pub use connect::PostgresStoreOptions;
 use self::connections::Connections;
 use self::guard::{on_its_own, within};
 use self::link::Link;
+use self::read::Form;
+use self::replica::Replica;
 
 use super::contract::{
     KeyStore, ListQuery, LookUp, Nudges, Position, Read, Source, SyncReport, Use,
@@ -54,6 +58,8 @@ pub struct PostgresStore {
     link: Link,
     /// For look-ups alone.
     look_ups: Connections,
+    /// Where they go first, if that is somewhere else.
+    replica: Option<Replica>,
     /// For what people ask of the admin API, which nothing waits for that a request through the
     /// gate needs.
     lists: Connections,
@@ -104,9 +110,20 @@ impl fmt::Debug for PostgresStore {
 
 #[async_trait]
 impl KeyStore for PostgresStore {
-    async fn look_up(&self, digest: &KeyDigest, _source: Source) -> Result<LookUp, StoreError> {
+    async fn look_up(&self, digest: &KeyDigest, source: Source) -> Result<LookUp, StoreError> {
         let (look_ups, digest) = (self.look_ups.clone(), *digest);
-        let work = async move { read::look_up(&look_ups, digest).await };
+        let replica = match source {
+            Source::Any => self.replica.clone(),
+            Source::Primary => None,
+        };
+        let work = async move {
+            if let Some(replica) = replica
+                && let Some(look_up) = replica.look_up(digest).await
+            {
+                return Ok(look_up);
+            }
+            read::look_up(&look_ups, digest, Form::Prepared).await
+        };
         on_its_own(within(PATIENCE, "looking up a key", work)).await
     }
 

@@ -1,5 +1,6 @@
 //! Reads: one statement each, so that each is one snapshot.
 
+use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgListener, PgRow};
 
 use super::connections::Connections;
@@ -14,15 +15,48 @@ use crate::store::{
 use crate::timestamp::Timestamp;
 
 /// One row, whether there is such a key or not: the revision belongs to "no such key" too.
-const LOOK_UP: &str = concat!(
-    "SELECT m.store_id, clock_timestamp() AS now, NOT pg_is_in_recovery() AS is_primary, \
-            (SELECT max(revision) FROM portcullis.change_sets) AS revision, ",
-    found_columns!(),
-    " FROM portcullis.meta m \
-      LEFT JOIN portcullis.secrets s ON s.digest = $1 \
-      LEFT JOIN portcullis.keys k ON k.id = s.key_id",
-    with_previous!()
-);
+macro_rules! look_up {
+    ($digest:literal) => {
+        concat!(
+            "SELECT m.store_id, clock_timestamp() AS now, NOT pg_is_in_recovery() AS is_primary, \
+                    (SELECT max(revision) FROM portcullis.change_sets) AS revision, ",
+            found_columns!(),
+            " FROM portcullis.meta m \
+              LEFT JOIN portcullis.secrets s ON s.digest = ",
+            $digest,
+            " LEFT JOIN portcullis.keys k ON k.id = s.key_id",
+            with_previous!()
+        )
+    };
+}
+
+const LOOK_UP: &str = look_up!("$1");
+
+/// How a look-up is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Prepared once in a session, which has its limits from its beginning.
+    Prepared,
+    /// In one message that brings all it needs, as what lies between may hand each to another session.
+    SelfContained,
+}
+
+/// The digest is written by this very function, in letters and digits alone.
+fn self_contained(digest: KeyDigest) -> String {
+    let mut hex = String::with_capacity(64);
+    for byte in digest.as_bytes() {
+        hex.push(char::from(b"0123456789abcdef"[usize::from(byte >> 4)]));
+        hex.push(char::from(b"0123456789abcdef"[usize::from(byte & 15)]));
+    }
+    format!(
+        concat!(
+            "SELECT set_config('statement_timeout', '1s', true), \
+                    set_config('lock_timeout', '1s', true), set_config('jit', 'off', true); ",
+            look_up!("decode('{}', 'hex')")
+        ),
+        hex
+    )
+}
 
 /// One row for each change, or one without a change.
 ///
@@ -93,12 +127,21 @@ const LIST_OF_OWNER: &str = concat!(
 pub(super) async fn look_up(
     connections: &Connections,
     digest: KeyDigest,
+    form: Form,
 ) -> Result<LookUp, StoreError> {
-    let rows = connections
-        .rows(|| sqlx::query(LOOK_UP).bind(digest.as_bytes().to_vec()))
-        .await
-        .map_err(failed("looking up a key"))?;
-    let row = rows.first().ok_or_else(no_meta)?;
+    let rows = match form {
+        Form::Prepared => {
+            let look_up = || sqlx::query(LOOK_UP).bind(digest.as_bytes().to_vec());
+            connections.rows(look_up).await
+        }
+        Form::SelfContained => {
+            let look_up = || sqlx::raw_sql(AssertSqlSafe(self_contained(digest)));
+            connections.rows(look_up).await
+        }
+    };
+    let rows = rows.map_err(failed("looking up a key"))?;
+    // Before it there may be what set the limits.
+    let row = rows.last().ok_or_else(no_meta)?;
     Ok(LookUp {
         store: row::store(row)?,
         revision: row::revision(row)?,
