@@ -40,23 +40,24 @@ use tracing_subscriber::EnvFilter;
 /// kills a process.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
-    match run().await {
+    match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            // The last word: nothing runs in the background any more.
             eprintln!("server: {}", with_causes(&*error));
             ExitCode::FAILURE
         }
     }
 }
 
+#[tokio::main]
 async fn run() -> Result<(), Box<dyn Error>> {
     let addr = variable("PORTCULLIS_ADDR")?.unwrap_or_else(|| "127.0.0.1:3000".to_owned());
     let admin_token = variable("PORTCULLIS_ADMIN_TOKEN")?;
