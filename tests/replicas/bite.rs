@@ -16,7 +16,7 @@ pub(crate) fn toothless(fault: Fault, report: &Report) -> Option<&'static str> {
                 .history
                 .changes
                 .iter()
-                .any(|change| change.by != By::Hand && change.ended - change.begun > 4 * delay),
+                .any(|change| change.by != By::Hand && change.took() > 4 * delay),
             "nothing was delayed",
         ),
         Fault::Network(Mode::LoseCommits { .. }, _) => unless(
@@ -30,8 +30,7 @@ pub(crate) fn toothless(fault: Fault, report: &Report) -> Option<&'static str> {
         ),
         Fault::Stopped => unless(
             report.history.requests.iter().any(|request| {
-                let waited = request.answered - request.sent;
-                waited > Duration::from_secs(1) && request.answer == Answer::Refused
+                request.took() > Duration::from_secs(1) && request.answer == Answer::Refused
             }),
             "no request for a revoked key waited in a socket",
         ),

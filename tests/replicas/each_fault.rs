@@ -1,14 +1,14 @@
 //! Each fault once, and briefly.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
 use crate::episode::Episode;
 use crate::fault::{Fault, Whom};
+use crate::ground;
 use crate::proxy::Mode;
-use crate::world::{Scale, World};
+use crate::world::Scale;
 
 const SCALE: Scale = Scale {
     replicas: 3,
@@ -24,12 +24,12 @@ static AT_ONCE: Semaphore = Semaphore::const_new(3);
 async fn suffer(fault: Fault) {
     let _turn = AT_ONCE.acquire().await.unwrap();
     let world = if fault == Fault::PostgresKilled {
-        World::start_apart(SCALE).await
+        ground::world_apart(SCALE).await
     } else {
-        World::start(SCALE).await
+        ground::world(SCALE).await
     };
     // Without a Postgres there is nothing to be seen here.
-    let Some(world) = world.map(Arc::new) else {
+    let Some(world) = world else {
         return;
     };
     let episode = Episode {

@@ -13,7 +13,7 @@ use crate::chance::Chance;
 use crate::client::Client;
 use crate::fault::Fault;
 use crate::figures::Figures;
-use crate::history::{By, Found, History};
+use crate::history::{By, Form, Found, History};
 use crate::judge::{RECOVERY, SLACK, Violation, judge};
 use crate::proxy::Traffic;
 use crate::stage::Stage;
@@ -141,26 +141,27 @@ async fn look(stage: &Arc<Stage>, chance: &mut Chance) -> Vec<Found> {
     for (key, id) in stage.keys() {
         let replica = stage.any_replica(chance);
         let shown = stage.shown(&mut client, replica, &id).await;
-        // A key that is not there at all is one that nothing opens.
-        found.push(Found {
-            key,
-            by: By::Replica(replica),
-            secret: None,
-            exists: shown["id"] == *id,
+        let form = Form {
             enabled: shown["enabled"] == true,
             scoped: shown["scopes"] != serde_json::json!([]),
             revoked: shown["status"] == "revoked",
+        };
+        found.push(Found {
+            key,
+            by: By::Replica(replica),
+            form: (shown["id"] == *id).then_some(form),
+            secret: None,
         });
         let row = rows.get(&*id);
-        let is = |column: usize| row.is_some_and(|row| row[column] == "t");
         found.push(Found {
             key,
             by: By::Hand,
+            form: row.map(|row| Form {
+                enabled: row[1] == "t",
+                scoped: row[2] == "t",
+                revoked: row[3] == "t",
+            }),
             secret: row.and_then(|row| stage.secret_by_digest(row[4])),
-            exists: row.is_some(),
-            enabled: is(1),
-            scoped: is(2),
-            revoked: is(3),
         });
     }
     found

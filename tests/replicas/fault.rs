@@ -92,7 +92,7 @@ impl Fault {
             }
             Self::Terminated => {
                 let mut ended = 0;
-                while stage.now() < began + lasting {
+                while stage.since(began) < lasting {
                     ended += terminate(stage).await;
                     sleep(Duration::from_millis(100)).await;
                 }

@@ -68,6 +68,12 @@ pub(crate) struct Request {
     pub(crate) answer: Answer,
 }
 
+impl Request {
+    pub(crate) fn took(&self) -> Duration {
+        self.answered.saturating_sub(self.sent)
+    }
+}
+
 /// Who made a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum By {
@@ -98,6 +104,12 @@ pub(crate) struct Change {
     pub(crate) begun: Moment,
     pub(crate) ended: Moment,
     pub(crate) outcome: Outcome,
+}
+
+impl Change {
+    pub(crate) fn took(&self) -> Duration {
+        self.ended.saturating_sub(self.begun)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,19 +151,24 @@ pub(crate) struct Trouble {
     pub(crate) until: Moment,
 }
 
+/// What a key is, its secret apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Form {
+    pub(crate) enabled: bool,
+    pub(crate) scoped: bool,
+    pub(crate) revoked: bool,
+}
+
 /// What a key was found to be when all was over.
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
     pub(crate) key: KeyNumber,
     /// Who told.
     pub(crate) by: By,
-    /// Whether it is there at all; if not, the rest means nothing.
-    pub(crate) exists: bool,
+    /// `None` if it is not there at all.
+    pub(crate) form: Option<Form>,
     /// The secret that opens it. Only someone with `psql` can tell.
     pub(crate) secret: Option<SecretNumber>,
-    pub(crate) enabled: bool,
-    pub(crate) scoped: bool,
-    pub(crate) revoked: bool,
 }
 
 /// All of it.

@@ -66,7 +66,7 @@ impl Author {
         let Some(mut key) = key else { return };
         ask_all(&self.stage, &mut self.chance, key.secret).await;
         let (mut enabled, mut scoped) = (true, true);
-        for _ in 0..1 + self.chance.below(6) {
+        for _ in 0..=self.chance.below(6) {
             self.pause().await;
             if *stop.borrow() {
                 return;
@@ -114,18 +114,15 @@ impl Author {
     /// Makes a change, through one replica after another, or by hand, until it is acknowledged.
     pub(crate) async fn change(&mut self, key: Key, what: What) -> Key {
         loop {
-            let by_hand = self.chance.one_in(4);
-            let (outcome, after) = match by_hand.then(|| sql(&self.stage.id(key.number), what)) {
-                Some(Some(sql)) => {
-                    let outcome = self.stage.by_hand(key.number, what, &sql).await;
-                    (outcome, None)
-                }
-                _ => {
-                    let replica = self.stage.any_replica(&mut self.chance);
-                    self.stage
-                        .change(&mut self.client, replica, key, what)
-                        .await
-                }
+            let typed = sql(&self.stage.id(key.number), what);
+            let typed = typed.filter(|_| self.chance.one_in(4));
+            let (outcome, after) = if let Some(sql) = typed {
+                let outcome = self.stage.by_hand(key.number, what, &sql).await;
+                (outcome, None)
+            } else {
+                let replica = self.stage.any_replica(&mut self.chance);
+                let change = self.stage.change(&mut self.client, replica, key, what);
+                change.await
             };
             match outcome {
                 Outcome::Acknowledged => return after.unwrap_or(key),

@@ -35,7 +35,7 @@ use crate::episode::Episode;
 use crate::fault::{Fault, Whom};
 use crate::figures::Figures;
 use crate::proxy::Mode;
-use crate::world::{Scale, World};
+use crate::world::{Scale, World, postgres};
 
 const USAGE: &str = "usage: faults [--minutes N] [--seed N] [--replicas N] [--max-staleness-ms N]";
 
@@ -113,10 +113,10 @@ async fn run(arguments: &Arguments) -> bool {
         scale,
     } = *arguments;
     println!("{minutes} minutes, seed {seed}, {scale:?}\n");
-    let Some(world) = World::start_apart(scale).await else {
+    let Some(cluster) = postgres() else {
         return false;
     };
-    let world = Arc::new(world);
+    let world = Arc::new(World::start(cluster, scale).await);
     let mut chance = Chance::seeded(seed);
     let mut kept = true;
 

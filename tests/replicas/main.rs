@@ -11,6 +11,7 @@ mod cluster;
 mod episode;
 mod fault;
 mod figures;
+mod ground;
 mod hand;
 mod healthy;
 mod history;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -53,6 +54,10 @@ impl Stage {
 
     pub(crate) fn now(&self) -> Moment {
         self.world.watch.now()
+    }
+
+    pub(crate) fn since(&self, moment: Moment) -> Duration {
+        self.now().saturating_sub(moment)
     }
 
     /// Everything that was written down; what comes later is lost.

@@ -46,7 +46,7 @@ pub(crate) async fn while_stopped(stage: &Arc<Stage>, chance: &mut Chance, lasti
             .change(&mut client, elsewhere, *key, What::Revoke)
             .await;
     }
-    while stage.now() < from + lasting {
+    while stage.since(from) < lasting {
         sleep(Duration::from_millis(20)).await;
     }
     let until = stage.now();

@@ -8,12 +8,12 @@ use tokio::time::sleep;
 
 use crate::chance::Chance;
 use crate::client::Client;
-use crate::healthy;
 use crate::history::{Answer, Outcome, Route, What};
 use crate::lives::Author;
 use crate::load::ask_all;
 use crate::stage::{Key, Stage};
-use crate::world::{Scale, World};
+use crate::world::Scale;
+use crate::{ground, healthy};
 
 const SCALE: Scale = Scale {
     replicas: 3,
@@ -22,10 +22,10 @@ const SCALE: Scale = Scale {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_revocations_are_heeded_at_once_here_and_soon_elsewhere() {
-    let Some(world) = World::start(SCALE).await else {
+    let Some(world) = ground::world(SCALE).await else {
         return;
     };
-    let (figures, violations) = healthy::revoke(&Arc::new(world), 1_000, 1).await;
+    let (figures, violations) = healthy::revoke(&world, 1_000, 1).await;
     println!("{figures}");
     assert!(violations.is_empty(), "{}", violations[0]);
     assert_eq!(figures.here.len(), 1_000);
@@ -48,21 +48,21 @@ async fn until_all(stage: &Arc<Stage>, key: Key, wanted: Answer) -> Duration {
                 if asked.await == wanted {
                     return;
                 }
-                assert!(stage.now() - began < SCALE.max_staleness, "{wanted:?}");
+                assert!(stage.since(began) < SCALE.max_staleness, "{wanted:?}");
                 sleep(Duration::from_millis(2)).await;
             }
         });
     }
     tasks.join_all().await;
-    stage.now() - began
+    stage.since(began)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_typed_into_psql_works_everywhere_also_where_it_was_refused_a_moment_ago() {
-    let Some(world) = World::start(SCALE).await else {
+    let Some(world) = ground::world(SCALE).await else {
         return;
     };
-    let stage = Stage::on(&Arc::new(world));
+    let stage = Stage::on(&world);
     let mut chance = Chance::seeded(1);
     let mut author = Author::of(&stage, &mut chance);
     let hand = &stage.world.hand;
@@ -102,10 +102,10 @@ async fn a_replica_with_warm_keys_asks_one_small_thing_a_second_whatever_the_tra
         replicas: 1,
         ..SCALE
     };
-    let Some(world) = World::start(scale).await else {
+    let Some(world) = ground::world(scale).await else {
         return;
     };
-    let stage = Stage::on(&Arc::new(world));
+    let stage = Stage::on(&world);
     let mut chance = Chance::seeded(1);
     let mut author = Author::of(&stage, &mut chance);
     let mut keys = Vec::new();
@@ -136,7 +136,7 @@ async fn a_replica_with_warm_keys_asks_one_small_thing_a_second_whatever_the_tra
             crowd.spawn(async move {
                 let mut client = Client::default();
                 let mut answered = 0;
-                while busy && stage.now() - began < COUNTED {
+                while busy && stage.since(began) < COUNTED {
                     let key = keys[(n * 25 + answered) % keys.len()];
                     let answer = stage.ask(&mut client, 0, key.secret, Route::Ping).await;
                     assert_eq!(answer, Answer::Accepted);

@@ -1,7 +1,7 @@
 //! One Postgres, several replicas, and a proxy between each of them and it.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex as StdMutex, OnceLock};
+use std::sync::{Arc, Mutex as StdMutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -46,20 +46,8 @@ pub(crate) struct Site {
 }
 
 impl World {
-    /// In a database of its own. `None` where there is no Postgres on this machine.
-    pub(crate) async fn start(scale: Scale) -> Option<Self> {
-        static SHARED: OnceLock<Option<Arc<Cluster>>> = OnceLock::new();
-        let cluster = block_in_place(|| SHARED.get_or_init(cluster).clone())?;
-        Some(Self::start_on(cluster, scale).await)
-    }
-
-    /// On a Postgres of its own, which may be killed.
-    pub(crate) async fn start_apart(scale: Scale) -> Option<Self> {
-        let cluster = block_in_place(cluster)?;
-        Some(Self::start_on(cluster, scale).await)
-    }
-
-    async fn start_on(cluster: Arc<Cluster>, scale: Scale) -> Self {
+    /// In a database of its own.
+    pub(crate) async fn start(cluster: Arc<Cluster>, scale: Scale) -> Self {
         let hand = Hand {
             database: block_in_place(|| cluster.create_database()),
             cluster,
@@ -119,8 +107,8 @@ impl World {
     }
 }
 
-/// With the disk: what was acknowledged survives.
-fn cluster() -> Option<Arc<Cluster>> {
+/// With the disk: what was acknowledged survives. `None` where there is no Postgres on this machine.
+pub(crate) fn postgres() -> Option<Arc<Cluster>> {
     let settings = [("shared_buffers", "32MB"), ("max_connections", "200")];
     Cluster::start(&settings).map(Arc::new)
 }

@@ -2,17 +2,15 @@
 
 use std::time::Duration;
 
-use crate::history::{Answer, By, Change, Found, Moment, Outcome, Route, SecretNumber, What};
+use crate::history::{Answer, By, Change, Form, Found, Moment, Outcome, Route, SecretNumber, What};
 
 /// What a key is at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct State {
-    exists: bool,
+    /// `None` if it does not exist.
+    form: Option<Form>,
     /// Which secret opens it; `None` if none that the run knows does.
     secret: Option<SecretNumber>,
-    enabled: bool,
-    scoped: bool,
-    revoked: bool,
 }
 
 pub(super) struct Life<'a> {
@@ -25,11 +23,8 @@ impl<'a> Life<'a> {
     /// Of all changes of one key, in their order.
     pub(super) fn of(changes: Vec<&'a Change>) -> Self {
         let nothing = State {
-            exists: false,
+            form: None,
             secret: None,
-            enabled: true,
-            scoped: true,
-            revoked: false,
         };
         let mut states = vec![vec![nothing]];
         for change in &changes {
@@ -82,41 +77,40 @@ impl<'a> Life<'a> {
 
     pub(super) fn may_end_as(&self, found: &Found) -> bool {
         self.states[self.states.len() - 1].iter().any(|state| {
-            if !state.exists || !found.exists {
-                return state.exists == found.exists;
-            }
-            let opened_alike = found.by != By::Hand || state.secret == found.secret;
-            let told = (found.enabled, found.scoped, found.revoked);
-            opened_alike && (state.enabled, state.scoped, state.revoked) == told
+            let knows = found.by == By::Hand && found.form.is_some();
+            state.form == found.form && (!knows || state.secret == found.secret)
         })
     }
 }
 
 impl State {
     fn with(self, what: What) -> Self {
-        match what {
-            What::Create(secret) => Self {
-                exists: true,
-                secret,
-                ..self
-            },
-            What::Rotate(secret) => Self { secret, ..self },
-            What::Enable(enabled) => Self { enabled, ..self },
-            What::Scope(scoped) => Self { scoped, ..self },
-            What::Revoke => Self {
-                revoked: true,
-                ..self
-            },
-        }
+        let new = Form {
+            enabled: true,
+            scoped: true,
+            revoked: false,
+        };
+        let form = self.form.unwrap_or(new);
+        let (secret, form) = match what {
+            What::Create(secret) => (secret, new),
+            What::Rotate(secret) => (secret, form),
+            What::Enable(enabled) => (self.secret, Form { enabled, ..form }),
+            What::Scope(scoped) => (self.secret, Form { scoped, ..form }),
+            What::Revoke => {
+                let revoked = true;
+                (self.secret, Form { revoked, ..form })
+            }
+        };
+        let form = Some(form);
+        Self { form, secret }
     }
 
     fn answer(self, secret: SecretNumber, route: Route) -> Answer {
-        if self.revoked || !self.enabled || self.secret != Some(secret) {
-            Answer::Refused
-        } else if route == Route::Reports && !self.scoped {
-            Answer::OutOfScope
-        } else {
-            Answer::Accepted
+        let lives = |form: &Form| form.enabled && !form.revoked && self.secret == Some(secret);
+        match self.form.filter(lives) {
+            None => Answer::Refused,
+            Some(form) if route == Route::Reports && !form.scoped => Answer::OutOfScope,
+            Some(_) => Answer::Accepted,
         }
     }
 }

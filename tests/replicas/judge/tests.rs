@@ -2,7 +2,7 @@
 //! than none.
 
 use super::*;
-use crate::history::{Pulse, Route};
+use crate::history::{Form, Pulse, Route};
 
 const KEY: KeyNumber = KeyNumber(0);
 const OLD: SecretNumber = SecretNumber(0);
@@ -88,25 +88,26 @@ impl Case {
         self.0.found.push(Found {
             key: KEY,
             by: By::Hand,
-            exists: true,
+            form: Some(Form {
+                enabled,
+                scoped,
+                revoked,
+            }),
             secret: Some(secret),
-            enabled,
-            scoped,
-            revoked,
         });
         self
     }
 
     #[track_caller]
-    fn is(self, expected: &[Breach]) {
+    fn guilty_of(self, expected: &[Breach]) {
         let verdict = judge(&self.0);
         let breaches: Vec<Breach> = verdict.iter().map(|violation| violation.breach).collect();
         assert_eq!(breaches, expected, "{verdict:#?}");
     }
 
     #[track_caller]
-    fn is_innocent(self) {
-        self.is(&[]);
+    fn innocent(self) {
+        self.guilty_of(&[]);
     }
 }
 
@@ -122,39 +123,35 @@ fn revoked_by_0() -> Case {
 
 #[test]
 fn where_it_was_revoked_nothing_sent_afterwards_is_accepted() {
-    revoked_by_0().pings(0, (120, 130), Accepted).is_innocent();
+    revoked_by_0().pings(0, (120, 130), Accepted).innocent();
     revoked_by_0()
         .pings(0, (121, 130), Accepted)
-        .is(&[DeadKeyAccepted]);
-    revoked_by_0().pings(0, (121, 130), Refused).is_innocent();
+        .guilty_of(&[DeadKeyAccepted]);
+    revoked_by_0().pings(0, (121, 130), Refused).innocent();
     // While the change is under way either answer is right.
     revoked_by_0()
         .pings(0, (101, 105), Accepted)
         .pings(0, (101, 105), Refused)
-        .is_innocent();
+        .innocent();
     // It was not decided before it was sent.
     revoked_by_0()
         .pings(0, (50, 90), Refused)
-        .is(&[LivingKeyRefused]);
+        .guilty_of(&[LivingKeyRefused]);
 }
 
 #[test]
 fn elsewhere_there_is_a_bound() {
-    revoked_by_0()
-        .pings(1, (1_220, 1_230), Accepted)
-        .is_innocent();
+    revoked_by_0().pings(1, (1_220, 1_230), Accepted).innocent();
     revoked_by_0()
         .pings(1, (1_221, 1_230), Accepted)
-        .is(&[DeadKeyAccepted]);
+        .guilty_of(&[DeadKeyAccepted]);
     // And for what is done by hand there is one everywhere.
     for replica in [0, 1] {
         let case = || Case::new().change(By::Hand, What::Revoke, 100, 120);
-        case()
-            .pings(replica, (1_220, 1_230), Accepted)
-            .is_innocent();
+        case().pings(replica, (1_220, 1_230), Accepted).innocent();
         case()
             .pings(replica, (1_221, 1_230), Accepted)
-            .is(&[DeadKeyAccepted]);
+            .guilty_of(&[DeadKeyAccepted]);
     }
 }
 
@@ -162,44 +159,46 @@ fn elsewhere_there_is_a_bound() {
 fn what_waited_in_the_sockets_of_a_stopped_process_was_decided_when_it_went_on() {
     // Sent before the revocation, answered long after it.
     let case = || revoked_by_0().pings(1, (60, 3_010), Accepted);
-    case().is_innocent();
+    case().innocent();
     case()
         .trouble(1, Kind::Stopped, 50, 3_000)
-        .is(&[DeadKeyAccepted]);
-    case().trouble(0, Kind::Stopped, 50, 3_000).is_innocent();
+        .guilty_of(&[DeadKeyAccepted]);
+    case().trouble(0, Kind::Stopped, 50, 3_000).innocent();
     // Sent before the stop, it may have been decided before.
-    case().trouble(1, Kind::Stopped, 61, 3_000).is_innocent();
+    case().trouble(1, Kind::Stopped, 61, 3_000).innocent();
 }
 
 #[test]
 fn a_new_secret_works_everywhere_at_once() {
-    Case::new().pings(1, (11, 12), Accepted).is_innocent();
+    Case::new().pings(1, (11, 12), Accepted).innocent();
     Case::new()
         .pings(1, (11, 12), Refused)
-        .is(&[LivingKeyRefused]);
+        .guilty_of(&[LivingKeyRefused]);
     let rotated = || Case::new().change(By::Replica(0), What::Rotate(Some(NEW)), 100, 120);
     rotated()
         .asks(1, NEW, Route::Ping, (121, 122), Refused)
-        .is(&[LivingKeyRefused]);
+        .guilty_of(&[LivingKeyRefused]);
     // The old one is dead at once here, and elsewhere within the bound.
     rotated()
         .pings(0, (121, 122), Accepted)
-        .is(&[DeadKeyAccepted]);
-    rotated().pings(1, (121, 122), Accepted).is_innocent();
+        .guilty_of(&[DeadKeyAccepted]);
+    rotated().pings(1, (121, 122), Accepted).innocent();
     rotated()
         .pings(1, (1_221, 1_222), Accepted)
-        .is(&[DeadKeyAccepted]);
+        .guilty_of(&[DeadKeyAccepted]);
 }
 
 #[test]
 fn a_secret_that_was_asked_about_too_early_works_within_the_bound() {
     let early = || Case::new().pings(1, (0, 5), Refused);
-    early().pings(1, (1_110, 1_111), Refused).is_innocent();
+    early().pings(1, (1_110, 1_111), Refused).innocent();
     early()
         .pings(1, (1_111, 1_112), Refused)
-        .is(&[LivingKeyRefused]);
+        .guilty_of(&[LivingKeyRefused]);
     // But at once where it was made.
-    early().pings(0, (11, 12), Refused).is(&[LivingKeyRefused]);
+    early()
+        .pings(0, (11, 12), Refused)
+        .guilty_of(&[LivingKeyRefused]);
 }
 
 #[test]
@@ -209,18 +208,20 @@ fn to_disable_and_to_enable_are_alike() {
             .change(By::Replica(0), What::Enable(false), 100, 110)
             .change(By::Replica(1), What::Enable(true), 200, 210)
     };
-    case().pings(2, (300, 310), Refused).is_innocent();
-    case().pings(2, (300, 310), Accepted).is_innocent();
-    case().pings(1, (211, 220), Refused).is(&[LivingKeyRefused]);
+    case().pings(2, (300, 310), Refused).innocent();
+    case().pings(2, (300, 310), Accepted).innocent();
+    case()
+        .pings(1, (211, 220), Refused)
+        .guilty_of(&[LivingKeyRefused]);
     case()
         .pings(2, (1_311, 1_320), Refused)
-        .is(&[LivingKeyRefused]);
+        .guilty_of(&[LivingKeyRefused]);
     // Whoever has answered a later change knows of all before it.
     Case::new()
         .change(By::Replica(0), What::Rotate(Some(NEW)), 100, 110)
         .change(By::Replica(1), What::Scope(false), 200, 210)
         .pings(1, (211, 220), Accepted)
-        .is(&[DeadKeyAccepted]);
+        .guilty_of(&[DeadKeyAccepted]);
 }
 
 #[test]
@@ -229,16 +230,16 @@ fn scopes_are_judged_too() {
     case()
         .asks(0, OLD, Route::Reports, (111, 120), OutOfScope)
         .pings(0, (111, 120), Accepted)
-        .is_innocent();
+        .innocent();
     case()
         .asks(0, OLD, Route::Reports, (111, 120), Accepted)
-        .is(&[WrongScope]);
+        .guilty_of(&[WrongScope]);
     case()
         .asks(0, OLD, Route::Reports, (50, 60), OutOfScope)
-        .is(&[WrongScope]);
+        .guilty_of(&[WrongScope]);
     revoked_by_0()
         .asks(0, OLD, Route::Reports, (121, 122), OutOfScope)
-        .is(&[DeadKeyAccepted]);
+        .guilty_of(&[DeadKeyAccepted]);
 }
 
 #[test]
@@ -258,19 +259,23 @@ fn what_is_in_doubt_may_be_either_until_it_is_settled() {
         doubt()
             .pings(1, (moment, moment + 1), Accepted)
             .pings(1, (moment, moment + 1), Refused)
-            .is_innocent();
+            .innocent();
     }
     // Not before it was begun.
-    doubt().pings(1, (50, 60), Refused).is(&[LivingKeyRefused]);
+    doubt()
+        .pings(1, (50, 60), Refused)
+        .guilty_of(&[LivingKeyRefused]);
     let settled = || doubt().change(By::Replica(1), What::Enable(true), 300, 310);
-    settled().pings(2, (1_410, 1_411), Refused).is_innocent();
+    settled().pings(2, (1_410, 1_411), Refused).innocent();
     settled()
         .pings(2, (1_411, 1_412), Refused)
-        .is(&[LivingKeyRefused]);
-    settled().found(false, true, true, OLD).is_innocent();
-    settled().found(false, false, true, OLD).is(&[WriteLost]);
-    doubt().found(false, false, true, OLD).is_innocent();
-    doubt().found(false, true, true, OLD).is_innocent();
+        .guilty_of(&[LivingKeyRefused]);
+    settled().found(false, true, true, OLD).innocent();
+    settled()
+        .found(false, false, true, OLD)
+        .guilty_of(&[WriteLost]);
+    doubt().found(false, false, true, OLD).innocent();
+    doubt().found(false, true, true, OLD).innocent();
 }
 
 #[test]
@@ -279,44 +284,42 @@ fn a_failure_is_forgiven_in_times_of_trouble_and_a_little_after() {
     cut(Kind::Cut)
         .pings(0, (900, 1_000), Unavailable)
         .pings(0, (4_000, 4_001), Unavailable)
-        .is_innocent();
+        .innocent();
     for window in [(900, 999), (4_001, 4_002)] {
         cut(Kind::Cut)
             .pings(0, window, Unavailable)
-            .is(&[NotServed]);
+            .guilty_of(&[NotServed]);
     }
     cut(Kind::Cut)
         .pings(1, (1_500, 1_501), Unavailable)
-        .is(&[NotServed]);
+        .guilty_of(&[NotServed]);
     cut(Kind::Cut)
         .pings(0, (1_500, 1_501), Lost)
-        .is(&[NoAnswer]);
-    cut(Kind::Killed)
-        .pings(0, (1_500, 1_501), Lost)
-        .is_innocent();
+        .guilty_of(&[NoAnswer]);
+    cut(Kind::Killed).pings(0, (1_500, 1_501), Lost).innocent();
     // An outage is never a refusal.
     cut(Kind::Cut)
         .pings(0, (1_500, 1_501), Refused)
-        .is(&[LivingKeyRefused]);
+        .guilty_of(&[LivingKeyRefused]);
     cut(Kind::Hindered)
         .pings(0, (1_500, 1_501), Unavailable)
-        .is(&[NotServed]);
+        .guilty_of(&[NotServed]);
     Case::new()
         .pings(0, (20, 21), Answer::Odd("500".to_owned()))
-        .is(&[Breach::Odd]);
+        .guilty_of(&[Breach::Odd]);
 }
 
 #[test]
 fn changes_fail_in_times_of_trouble_alone() {
     let fails =
         |case: Case, by| case.attempt(by, What::Enable(true), 1_500, 1_600, Outcome::InDoubt);
-    fails(Case::new(), By::Replica(0)).is(&[ChangeFailed]);
-    fails(Case::new(), By::Hand).is(&[ChangeFailed]);
+    fails(Case::new(), By::Replica(0)).guilty_of(&[ChangeFailed]);
+    fails(Case::new(), By::Hand).guilty_of(&[ChangeFailed]);
     for kind in [Kind::Cut, Kind::Hindered, Kind::Killed, Kind::Stopped] {
         let troubled = || Case::new().trouble(0, kind, 1_000, 2_000);
-        fails(troubled(), By::Replica(0)).is_innocent();
-        fails(troubled(), By::Hand).is_innocent();
-        fails(troubled(), By::Replica(1)).is(&[ChangeFailed]);
+        fails(troubled(), By::Replica(0)).innocent();
+        fails(troubled(), By::Hand).innocent();
+        fails(troubled(), By::Replica(1)).guilty_of(&[ChangeFailed]);
     }
     Case::new()
         .attempt(
@@ -326,37 +329,41 @@ fn changes_fail_in_times_of_trouble_alone() {
             30,
             Outcome::Odd("409".to_owned()),
         )
-        .is(&[Breach::Odd]);
+        .guilty_of(&[Breach::Odd]);
 }
 
 #[test]
 fn health_is_up_unless_the_process_is_not() {
-    Case::new().pulse(10, 11, true).is_innocent();
-    Case::new().pulse(10, 11, false).is(&[NotHealthy]);
+    Case::new().pulse(10, 11, true).innocent();
+    Case::new().pulse(10, 11, false).guilty_of(&[NotHealthy]);
     Case::new()
         .trouble(0, Kind::Cut, 0, 100)
         .pulse(10, 11, false)
-        .is(&[NotHealthy]);
+        .guilty_of(&[NotHealthy]);
     Case::new()
         .trouble(0, Kind::Killed, 0, 100)
         .pulse(10, 11, false)
-        .is_innocent();
+        .innocent();
 }
 
 #[test]
 fn what_is_found_is_what_was_acknowledged() {
-    Case::new().found(false, true, true, OLD).is_innocent();
-    Case::new().found(true, true, true, OLD).is(&[WriteLost]);
-    Case::new().found(false, true, true, NEW).is(&[WriteLost]);
-    revoked_by_0().found(true, true, true, OLD).is_innocent();
+    Case::new().found(false, true, true, OLD).innocent();
+    Case::new()
+        .found(true, true, true, OLD)
+        .guilty_of(&[WriteLost]);
+    Case::new()
+        .found(false, true, true, NEW)
+        .guilty_of(&[WriteLost]);
+    revoked_by_0().found(true, true, true, OLD).innocent();
     revoked_by_0()
         .found(false, true, true, OLD)
-        .is(&[WriteLost]);
+        .guilty_of(&[WriteLost]);
     Case::new()
         .change(By::Replica(0), What::Scope(false), 20, 30)
         .found(false, true, true, OLD)
-        .is(&[WriteLost]);
+        .guilty_of(&[WriteLost]);
     let mut gone = Case::new().found(false, true, true, OLD);
-    gone.0.found[0].exists = false;
-    gone.is(&[WriteLost]);
+    gone.0.found[0].form = None;
+    gone.guilty_of(&[WriteLost]);
 }
