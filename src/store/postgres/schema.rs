@@ -95,11 +95,15 @@ fn must_be_new_enough(version: Option<u32>) -> Result<(), StoreError> {
 /// 0 if there are no tables yet; an error if they are newer than this code.
 async fn version(connection: &mut PgConnection) -> Result<i64, StoreError> {
     const CONTEXT: &str = "reading the schema version";
-    let has_tables: bool =
-        sqlx::query_scalar("SELECT to_regclass('portcullis.migrations') IS NOT NULL")
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(failed(CONTEXT))?;
+    // Not `to_regclass`: it asks the session's own memory of names, which may not have heard yet of
+    // what another session did while this one waited for the lock.
+    let has_tables: bool = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM pg_class WHERE relname = 'migrations' AND relnamespace = \
+         (SELECT oid FROM pg_namespace WHERE nspname = 'portcullis'))",
+    )
+    .fetch_one(&mut *connection)
+    .await
+    .map_err(failed(CONTEXT))?;
     if !has_tables {
         return Ok(0);
     }
