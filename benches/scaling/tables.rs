@@ -335,7 +335,7 @@ fn waves() -> Table {
             Column {
                 title: "seconds with refusals",
                 cell: Cell::Counted(|_, outcome| {
-                    let seconds = outcome.by_second.iter();
+                    let mut seconds = outcome.by_second.iter();
                     let refusing = seconds.rposition(|second| second.refused > 0);
                     refusing.map_or(0.0, |last| float(last as u64) + 1.0)
                 }),
