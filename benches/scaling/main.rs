@@ -1,5 +1,4 @@
-//! What freshness costs as replicas, keys and revokes grow: the simulation behind the tables of
-//! `docs/scaling.md`.
+//! What freshness costs as replicas, keys and revokes grow: the tables of `docs/scaling.md`.
 //!
 //! ```sh
 //! cargo bench --bench scaling              # prints the tables, in some minutes
@@ -7,67 +6,48 @@
 //! cargo bench --bench scaling -- --check   # or fails if other ones stand there
 //! ```
 //!
-//! Replicas hold the crate's own freshness core; what is around it (caches, look-ups, syncs, the
-//! database) is modelled, and the page says how. A run repeats itself, since all chance has a seed.
-//! `tests/scaling` holds it against the arithmetic.
+//! It fails as well where simulation and arithmetic contradict each other. Replicas hold the
+//! crate's own freshness core; what is around it (memory, look-ups, syncs, the database) is
+//! modelled, and the page says how. All chance has a seed, so that a run repeats itself.
 
-#[path = "../../src/keyring/freshness.rs"]
-mod freshness;
-
-mod atomic {
-    pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
-}
-
-mod arithmetic;
-mod calendar;
-mod chance;
-mod costs;
-mod database;
-mod flights;
-mod following;
-mod memory;
-mod moment;
-mod outcome;
-mod page;
-mod popularity;
-mod replica;
-mod scenario;
-mod settings;
-mod table;
-mod tables;
-mod world;
+mod simulation;
 
 use std::error::Error;
-use std::fs;
+
+use simulation::{Page, tables};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let asked = |flag| std::env::args().any(|argument| argument == flag);
     let (write, check) = (asked("--write"), asked("--check"));
-    let mut page = page::read()?;
-    let mut stale = Vec::new();
+    let mut page = Page::read()?;
+    let mut wrong = Vec::new();
     for table in tables::all() {
         println!("{}:\n", table.name);
-        let mut block = table.head();
-        print!("{block}");
+        let mut text = table.head();
+        print!("{text}");
         for scenario in &table.rows {
-            let line = table.line(scenario);
+            let cells = table.cells(scenario);
+            let line = format!("| {} |\n", cells.join(" | "));
             print!("{line}");
-            block.push_str(&line);
+            text.push_str(&line);
+            wrong.extend(table.contradictions(scenario, &cells));
         }
         println!();
-        if page::block(&page, table.name) != Some(block.as_str()) {
-            stale.push(table.name);
-        }
         if write {
-            let missing = || format!("the page has no place for the table {:?}", table.name);
-            page = page::with_block(&page, table.name, &block).ok_or_else(missing)?;
+            page.put(table.name, &text)?;
+        } else if check && page.table(table.name)? != text {
+            wrong.push(format!(
+                "{:?} is another one in docs/scaling.md",
+                table.name
+            ));
         }
     }
     if write {
-        fs::write(page::path(), page)?;
-    } else if check && !stale.is_empty() {
-        let stale = stale.join(", ");
-        return Err(format!("other tables stand in docs/scaling.md: {stale}").into());
+        page.write()?;
     }
-    Ok(())
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        Err(wrong.join("; ").into())
+    }
 }

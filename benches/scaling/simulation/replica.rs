@@ -1,15 +1,15 @@
 //! One replica: the crate's own freshness core, and around it what a keyring has.
 
-use crate::chance::{Chance, mixed};
-use crate::database::{Change, What};
-use crate::flights::Flights;
-use crate::following::Following;
-use crate::freshness::{Falsified, Freshness, Tag};
-use crate::memory::Memory;
-use crate::moment::nanos;
-use crate::popularity::Octave;
-use crate::scenario::Scenario;
-use crate::{arithmetic, settings};
+use super::chance::{Chance, mixed};
+use super::database::{Change, What};
+use super::flights::Flights;
+use super::following::Following;
+use super::freshness::{Falsified, Freshness, Tag};
+use super::memory::Memory;
+use super::moment::nanos;
+use super::popularity::Octave;
+use super::scenario::Scenario;
+use super::{arithmetic, settings};
 
 pub(crate) struct Replica {
     pub(crate) freshness: Freshness,

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use crate::chance::mixed;
-use crate::freshness::Tag;
-use crate::moment::MILLISECOND;
+use super::chance::mixed;
+use super::freshness::Tag;
+use super::moment::MILLISECOND;
 
 /// Answers about keys. Nothing is evicted: the capacity is taken to be large enough.
 #[derive(Debug, Default)]

@@ -1,7 +1,7 @@
 //! The database: so many cores, one queue before them, one lock for the order of commits, and the
 //! history of changes.
 
-use crate::moment::nanos;
+use super::moment::nanos;
 
 /// A number of cores that take statements in the order in which they come.
 #[derive(Debug)]
@@ -81,8 +81,7 @@ impl History {
 
     /// The newest revision that a snapshot of that moment shows.
     pub(crate) fn revision_at(&self, moment: u64) -> u64 {
-        self.0
-            .partition_point(|change| change.committed <= moment) as u64
+        self.0.partition_point(|change| change.committed <= moment) as u64
     }
 
     /// The change rows above one revision up to another, each with its revision.

@@ -1,6 +1,6 @@
 //! What a run counted.
 
-use crate::moment::{MILLISECOND, SECOND, float, seconds};
+use super::moment::{MILLISECOND, SECOND, float, seconds};
 
 /// The database's processor time by what it was spent on, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default)]
@@ -97,7 +97,7 @@ impl Delays {
         self.total += 1;
     }
 
-    /// In milliseconds: below it lies this part of all.
+    /// In milliseconds: below it lies this part of all. Not a number where nothing was counted.
     pub(crate) fn percentile(&self, part: f64) -> f64 {
         let mut left = part * float(self.total);
         for (step, &count) in (1..).zip(&self.counts) {
@@ -106,6 +106,6 @@ impl Delays {
                 return float(step) / 10.0;
             }
         }
-        0.0
+        f64::NAN
     }
 }

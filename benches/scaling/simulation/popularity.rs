@@ -4,7 +4,7 @@
 //! taken together, as the next quarter, as the next eighth, and so on down to the one key that
 //! gets as many by itself. Sums over a hundred million keys are then sums over 27 octaves.
 
-use crate::chance::Chance;
+use super::chance::Chance;
 
 /// Keys that are equally popular.
 #[derive(Clone, Copy, Debug)]

@@ -2,19 +2,19 @@
 
 use std::collections::HashMap;
 
-use crate::calendar::{Calendar, Event};
-use crate::chance::Chance;
-use crate::costs;
-use crate::database::{Change, Cores, History, RevisionLock, What, cost};
-use crate::flights::{Asked, Flight, Question};
-use crate::following::{Asker, Next};
-use crate::memory::Recalled;
-use crate::moment::{SECOND, nanos};
-use crate::outcome::Outcome;
-use crate::popularity::Popularity;
-use crate::replica::Replica;
-use crate::scenario::{Begin, Scenario};
-use crate::settings;
+use super::calendar::{Calendar, Event};
+use super::chance::Chance;
+use super::costs;
+use super::database::{Change, Cores, History, RevisionLock, What, cost};
+use super::flights::{Asked, Flight, Question};
+use super::following::{Asker, Next};
+use super::memory::Recalled;
+use super::moment::{SECOND, nanos};
+use super::outcome::Outcome;
+use super::popularity::Popularity;
+use super::replica::Replica;
+use super::scenario::{Begin, Scenario};
+use super::settings;
 
 /// A while after the machines were started, so that what happened before has a time too.
 const START: u64 = 100_000 * SECOND;

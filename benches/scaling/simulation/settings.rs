@@ -33,6 +33,3 @@ pub(crate) const LOOK_UPS_AT_A_TIME: usize = 4;
 
 /// How many shards the keys fall into.
 pub(crate) const SHARDS: u32 = 65_536;
-
-/// A statement that touches more shards than this is written down as touching any key.
-pub(crate) const SHARDS_APART: u32 = 1_000;

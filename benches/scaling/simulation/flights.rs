@@ -3,8 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasherDefault;
 
-use crate::freshness::Tag;
-use crate::memory::Spread;
+use super::freshness::Tag;
+use super::memory::Spread;
 
 /// What a flight is about: requests join it only under the same tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

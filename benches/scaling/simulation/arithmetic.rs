@@ -1,9 +1,9 @@
 //! What the simulation ought to show, by formula. A request, a change and a poll come at random and
 //! know nothing of each other; the database is taken to have cores to spare.
 
-use crate::costs;
-use crate::scenario::Scenario;
-use crate::settings;
+use super::costs;
+use super::scenario::Scenario;
+use super::settings;
 
 /// How one replica keeps in step, per second and on average.
 #[derive(Clone, Copy, Debug)]
@@ -83,8 +83,9 @@ fn behind_from_start(scenario: &Scenario, time: f64) -> f64 {
     others / changes * time + own
 }
 
-fn commits(scenario: &Scenario) -> f64 {
-    scenario.changes + scenario.creations
+/// Commits a second: as many as are asked for, or as the lock lets through.
+pub(crate) fn commits(scenario: &Scenario) -> f64 {
+    (scenario.changes + scenario.creations).min(1e6 / costs::LOCK_HELD)
 }
 
 /// Commits of other replicas.
@@ -158,89 +159,116 @@ fn apart(rate: f64, other: f64) -> f64 {
     }
 }
 
-/// Look-ups a second at one replica.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct LookUps {
-    pub(crate) cold: f64,
-    pub(crate) owed_to_changes: f64,
+/// Look-ups a second of one key at one replica.
+#[derive(Clone, Copy, Debug)]
+struct LookUps {
+    /// It was not remembered, or too long.
+    cold: f64,
+    /// It would still have been remembered but for a change.
+    owed_to_changes: f64,
     /// Of both, those that the standby answers in vain.
-    pub(crate) asked_twice: f64,
+    asked_twice: f64,
+}
+
+impl LookUps {
+    fn all(self) -> f64 {
+        self.cold + self.owed_to_changes
+    }
 }
 
 /// Warm keys at one replica.
 pub(crate) fn warm_keys(scenario: &Scenario) -> f64 {
-    let octaves = scenario.popularity();
-    let warm = octaves.octaves().map(|(octave, share)| {
-        f64::from(octave.keys) * warmth(scenario, scenario.requests * share)
+    of_all_keys(scenario, |requests| warmth(scenario, requests))
+}
+
+/// Look-ups a second of the whole fleet for keys that are not remembered.
+pub(crate) fn cold(scenario: &Scenario) -> f64 {
+    let each = of_all_keys(scenario, |requests| look_ups(scenario, requests).cold);
+    f64::from(scenario.replicas) * each
+}
+
+/// Look-ups at one replica for each change.
+pub(crate) fn owed_to_a_change(scenario: &Scenario) -> f64 {
+    let owed = |requests| look_ups(scenario, requests).owed_to_changes;
+    of_all_keys(scenario, owed) / scenario.changes
+}
+
+pub(crate) fn hit_rate(scenario: &Scenario) -> f64 {
+    let misses = of_all_keys(scenario, |requests| look_ups(scenario, requests).all());
+    1.0 - misses / scenario.requests
+}
+
+/// The part of all look-ups that the standby answers in vain.
+pub(crate) fn asked_twice(scenario: &Scenario) -> f64 {
+    let twice = of_all_keys(scenario, |requests| {
+        look_ups(scenario, requests).asked_twice
     });
-    warm.sum()
+    twice / of_all_keys(scenario, |requests| look_ups(scenario, requests).all())
 }
 
-pub(crate) fn look_ups(scenario: &Scenario) -> LookUps {
-    let mut sum = LookUps::default();
-    for (octave, share) in scenario.popularity().octaves() {
-        let one = look_ups_of(scenario, scenario.requests * share);
-        let keys = f64::from(octave.keys);
-        sum.cold += keys * one.cold;
-        sum.owed_to_changes += keys * one.owed_to_changes;
-        sum.asked_twice += keys * one.asked_twice;
-    }
-    sum
+/// The sum over all keys, given how often a second each is asked for at one replica.
+fn of_all_keys(scenario: &Scenario, of_one: impl Fn(f64) -> f64) -> f64 {
+    let popularity = scenario.popularity();
+    let octaves = popularity
+        .octaves()
+        .map(|(octave, share)| f64::from(octave.keys) * of_one(scenario.requests * share));
+    octaves.sum()
 }
 
-/// Of one key: it is looked up, lives, ends, and is looked up by the next request.
-fn look_ups_of(scenario: &Scenario, requests: f64) -> LookUps {
+/// A key is looked up, lives, ends, and is looked up by the next request.
+fn look_ups(scenario: &Scenario, requests: f64) -> LookUps {
     let (moves, most) = (scenario.tag_moves(), scenario.time_to_live);
     let each = 1.0 / (life(scenario) + 1.0 / requests);
     // The chance that a tag moves and a request comes, both before the answer would be too old.
-    let requests_apart = apart(requests, moves);
-    let owed = 1.0
-        - (requests_apart * (-moves * most).exp() - moves * (-requests_apart * most).exp())
-            / (requests_apart - moves);
+    let apart = apart(requests, moves);
+    let neither = apart * (-moves * most).exp() - moves * (-apart * most).exp();
+    let owed = 1.0 - neither / (apart - moves);
     LookUps {
         cold: each * (1.0 - owed),
         owed_to_changes: each * owed,
-        asked_twice: each * asked_twice(scenario, requests, owed),
+        asked_twice: each * in_vain(scenario, requests, owed),
     }
 }
 
-/// The chance that a change that is known here has not reached the standby yet. A look-up owed to a
-/// change comes after it by the time to the next request; any other at any time.
-fn asked_twice(scenario: &Scenario, requests: f64, owed: f64) -> f64 {
+/// The chance that a change that is known here has not reached the standby yet. It is known to its
+/// writer at once, and to the others when they have heeded it.
+fn in_vain(scenario: &Scenario, requests: f64, owed: f64) -> f64 {
     let Some(lag) = scenario.standby_lag else {
         return 0.0;
     };
-    let window = (lag - heeded_after(scenario) - costs::ROUND_TRIP / 2e6).max(0.0);
     let creations = scenario.creations / f64::from(scenario.shards);
-    let at_any_time = 1.0 - (-(scenario.tag_moves() + creations) * window).exp();
-    let after_a_change = 1.0 - (1.0 - at_any_time) * (-requests * window).exp();
-    owed * after_a_change + (1.0 - owed) * at_any_time
+    let moves = scenario.tag_moves() + creations;
+    let known_after = |known: f64| {
+        let window = (lag - known - costs::ROUND_TRIP / 2e6).max(0.0);
+        // A look-up owed to a change comes after it by the time to the next request; any other
+        // comes at any time.
+        let quiet = (-moves * window).exp();
+        1.0 - quiet * (1.0 - owed * (1.0 - (-requests * window).exp()))
+    };
+    let own = 1.0 / f64::from(scenario.replicas);
+    own * known_after(costs::ROUND_TRIP / 2e6) + (1.0 - own) * known_after(heeded_after(scenario))
 }
 
 /// Look-ups in the second that begins so long after all memory was lost, of the whole fleet.
 pub(crate) fn wave(scenario: &Scenario, after: f64) -> f64 {
-    let popularity = scenario.popularity();
-    let octaves = popularity.octaves().map(|(octave, share)| {
-        let requests = scenario.requests * share;
+    let first = of_all_keys(scenario, |requests| {
         let still_cold = |time: f64| (-requests * time).exp();
-        f64::from(octave.keys) * (still_cold(after) - still_cold(after + 1.0))
+        still_cold(after) - still_cold(after + 1.0)
     });
-    f64::from(scenario.replicas) * octaves.sum::<f64>()
+    f64::from(scenario.replicas) * first
 }
 
 /// Uses written down a second at most: each replica does so for itself, but for what it reads of
 /// the others when it looks a key up.
 pub(crate) fn most_uses(scenario: &Scenario) -> f64 {
-    let popularity = scenario.popularity();
-    let octaves = popularity.octaves().map(|(octave, share)| {
-        let requests = scenario.requests * share;
-        f64::from(octave.keys) / (scenario.last_used_every + 1.0 / requests)
+    let each = of_all_keys(scenario, |requests| {
+        1.0 / (scenario.last_used_every + 1.0 / requests)
     });
-    f64::from(scenario.replicas) * octaves.sum::<f64>()
+    f64::from(scenario.replicas) * each
 }
 
 /// Cores of the database that syncs and nudges keep busy.
-pub(crate) fn cores_for_freshness(scenario: &Scenario) -> f64 {
+pub(crate) fn cores(scenario: &Scenario) -> f64 {
     let nudges = if scenario.nudged {
         change_rows(scenario)
     } else {
@@ -248,9 +276,4 @@ pub(crate) fn cores_for_freshness(scenario: &Scenario) -> f64 {
     };
     let syncs = syncs(scenario) * costs::SYNC + change_rows(scenario) * costs::CHANGE_ROW;
     (syncs + nudges * costs::WAKE) / 1e6
-}
-
-/// Changes a second that the lock lets through.
-pub(crate) fn most_changes() -> f64 {
-    1e6 / costs::LOCK_HELD
 }

@@ -1,7 +1,7 @@
 //! What is simulated: a fleet, its keys, and what happens to them.
 
-use crate::popularity::Popularity;
-use crate::settings;
+use super::popularity::Popularity;
+use super::settings;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Scenario {

@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use crate::database::What;
-use crate::flights::Question;
+use super::database::What;
+use super::flights::Question;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Event {
