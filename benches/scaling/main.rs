@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     if write {
-        page.write()?;
+        std::fs::write(Page::path(), page.to_string())?;
     }
     if wrong.is_empty() {
         Ok(())

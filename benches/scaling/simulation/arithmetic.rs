@@ -118,7 +118,7 @@ pub(crate) fn heeded_at_last(scenario: &Scenario) -> f64 {
 /// All replicas are woken by the same change, and sync at the same time.
 fn crowd(scenario: &Scenario) -> f64 {
     let one = costs::WAKE.max(costs::SYNC + costs::CHANGE_ROW);
-    f64::from(scenario.replicas) * one / f64::from(costs::CORES) / 1e6
+    f64::from(scenario.replicas) * one / f64::from(scenario.cores) / 1e6
 }
 
 /// How long an answer lives on average: until it is too old or its tag moves.

@@ -18,9 +18,9 @@ pub(crate) struct Executed {
 }
 
 impl Cores {
-    pub(crate) fn new(cores: usize) -> Self {
+    pub(crate) fn new(cores: u32) -> Self {
         Self {
-            free_at: vec![0; cores],
+            free_at: vec![0; cores as usize],
         }
     }
 

@@ -13,23 +13,20 @@ mod atomic {
 pub(crate) mod arithmetic;
 mod calendar;
 mod chance;
-pub(crate) mod costs;
+mod costs;
 mod database;
 mod flights;
 mod following;
 mod memory;
-mod moment;
-mod outcome;
+pub(crate) mod moment;
+pub(crate) mod outcome;
 mod page;
 mod popularity;
 mod replica;
 pub(crate) mod scenario;
 pub(crate) mod settings;
-pub(crate) mod table;
+mod table;
 pub(crate) mod tables;
-mod world;
+pub(crate) mod world;
 
-pub(crate) use moment::float;
-pub(crate) use outcome::Outcome;
 pub(crate) use page::Page;
-pub(crate) use world::run;

@@ -1,7 +1,7 @@
 //! What is simulated: a fleet, its keys, and what happens to them.
 
 use super::popularity::Popularity;
-use super::settings;
+use super::{arithmetic, costs, settings};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Scenario {
@@ -22,6 +22,10 @@ pub(crate) struct Scenario {
     pub(crate) begin: Begin,
     /// When everything is revoked in one statement.
     pub(crate) stop_at: Option<f64>,
+    /// How many cores the database has.
+    pub(crate) cores: u32,
+    /// Within which time a look-up has its turn, or is not made.
+    pub(crate) turn_within: f64,
     pub(crate) time_to_live: f64,
     pub(crate) last_used_every: f64,
     /// How long it runs before anything is counted, and after that.
@@ -53,11 +57,13 @@ impl Default for Scenario {
             standby_lag: None,
             begin: Begin::Warm,
             stop_at: None,
+            cores: costs::CORES,
+            turn_within: settings::TURN_WITHIN,
             time_to_live: settings::TIME_TO_LIVE,
             last_used_every: settings::LAST_USED_EVERY,
             settle: 2.0,
             counted: 10.0,
-            seed: 1,
+            seed: 7,
         }
     }
 }
@@ -72,5 +78,17 @@ impl Scenario {
     pub(crate) fn tag_moves(&self) -> f64 {
         let own = 1.0 / f64::from(self.keys);
         self.changes * (own + (1.0 - own) / f64::from(self.shards))
+    }
+
+    /// How long a run is, about: requests, syncs, and what is in memory before it begins.
+    pub(crate) fn events(&self) -> f64 {
+        let a_second = self.requests
+            + 4.0 * arithmetic::syncs(self) / f64::from(self.replicas)
+            + 2.0 * self.changes;
+        let filled = match self.begin {
+            Begin::Cold => 0.0,
+            Begin::Warm => arithmetic::warm_keys(self),
+        };
+        f64::from(self.replicas) * ((self.settle + self.counted) * a_second + filled)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::outcome::Outcome;
 use super::scenario::Scenario;
-use super::{arithmetic, costs, world};
+use super::{arithmetic, world};
 
 pub(crate) struct Table {
     /// Between which markers it stands in the page.
@@ -97,7 +97,7 @@ fn expected(scenario: &Scenario, formula: Formula) -> String {
 
 /// Whether the database is asked for more than it has.
 fn is_too_much(scenario: &Scenario) -> bool {
-    arithmetic::cores(scenario) > 0.9 * f64::from(costs::CORES)
+    arithmetic::cores(scenario) > 0.9 * f64::from(scenario.cores)
 }
 
 /// Three digits that count, or all before the point.

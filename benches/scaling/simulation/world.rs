@@ -65,8 +65,8 @@ impl<'a> World<'a> {
             chance_of_requests: Chance::seeded(scenario.seed + 1),
             chance_of_changes: Chance::seeded(scenario.seed + 2),
             calendar: Calendar::default(),
-            primary: Cores::new(costs::CORES as usize),
-            standby: Cores::new(costs::CORES as usize),
+            primary: Cores::new(scenario.cores),
+            standby: Cores::new(scenario.cores),
             lock: RevisionLock::default(),
             history: History::default(),
             uses: HashMap::new(),
@@ -357,7 +357,7 @@ impl<'a> World<'a> {
 
     /// Those whose turn did not come in time.
     fn give_up(&mut self, replica: u32) {
-        let since = self.now - nanos(settings::TURN_WITHIN);
+        let since = self.now - nanos(self.scenario.turn_within);
         while let Some(flight) = self.replica(replica).flights.give_up(since) {
             self.refused(flight.waiting.len());
         }

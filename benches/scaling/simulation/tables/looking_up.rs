@@ -194,7 +194,7 @@ fn look_ups_in(outcome: &Outcome, second: usize) -> f64 {
 
 /// Look-ups that a standby answers in vain.
 pub(super) fn standby() -> Table {
-    let rows = [0.01, 0.1, 1.0, 10.0].map(|lag| Scenario {
+    let rows = [0.1, 1.0, 10.0].map(|lag| Scenario {
         replicas: 10,
         requests: 1_000.0,
         changes: 100.0,

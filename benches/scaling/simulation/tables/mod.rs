@@ -5,7 +5,6 @@ mod looking_up;
 
 use super::arithmetic;
 use super::moment::float;
-use super::scenario::Scenario;
 use super::table::{Cell, Column, Table, number};
 
 pub(crate) fn all() -> Vec<Table> {
