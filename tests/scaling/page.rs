@@ -1,0 +1,55 @@
+//! The tables in `docs/scaling.md` are those that the simulation prints.
+
+use crate::simulation::{Page, tables};
+
+/// So many events are run here. Longer runs are left to `cargo bench --bench scaling -- --check`;
+/// what the page shows of them must at least agree with the arithmetic.
+const MOST_EVENTS: f64 = 300_000.0;
+
+#[test]
+fn the_tables_of_the_page_are_those_of_the_simulation() {
+    let page = Page::read().expect("the page is there");
+    let mut wrong = Vec::new();
+    for table in tables::all() {
+        let text = page.table(table.name).expect("the table is there");
+        let lines = text.strip_prefix(&table.head());
+        let lines: Vec<&str> = lines.expect("its head is the same").lines().collect();
+        assert_eq!(lines.len(), table.rows.len(), "rows of {:?}", table.name);
+        for (line, scenario) in lines.iter().zip(&table.rows) {
+            let shown = line.trim_matches(['|', ' ']).split(" | ");
+            let shown: Vec<String> = shown.map(str::to_owned).collect();
+            let mut contradictions = table.contradictions(scenario, &shown);
+            if scenario.events() <= MOST_EVENTS {
+                let cells = table.cells(scenario);
+                if cells != shown {
+                    contradictions.push(format!("it should be {cells:?}"));
+                }
+            }
+            for contradiction in contradictions {
+                wrong.push(format!("{}: {line}\n  {contradiction}", table.name));
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "put in order by `cargo bench --bench scaling -- --write`:\n{}",
+        wrong.join("\n")
+    );
+}
+
+#[test]
+fn a_table_is_put_between_its_markers_and_nowhere_else() {
+    let page = Page::read().expect("the page is there");
+    let mut other = page.clone();
+    for table in tables::all() {
+        other.put(table.name, "| another |\n").expect("its place");
+        assert_eq!(other.table(table.name).expect("its place"), "| another |\n");
+    }
+    assert_ne!(other, page);
+    for table in tables::all() {
+        let text = page.table(table.name).expect("its place");
+        other.put(table.name, text).expect("its place");
+    }
+    assert_eq!(other, page);
+    assert!(other.put("no such table", "").is_err());
+}
