@@ -100,8 +100,8 @@ impl Keyring {
         let remembered = epoch.cache.recall(&digest, reading.tag);
         let now = inner.clock.boot();
         if reading.is_trusted(now.as_nanos(), inner.max_staleness_nanos) {
-            match remembered {
-                Remembered::Known(known) => {
+            match epoch.cache.keep_up(remembered, now) {
+                Remembered::Hot(known) | Remembered::Known(known) => {
                     return Judged::Now(inner.judge(known, key.environment(), now));
                 }
                 Remembered::Unknown => return Judged::Now(Err(Denial::Dead(Dead::Unknown))),

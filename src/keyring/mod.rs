@@ -20,6 +20,7 @@ mod epoch;
 mod flight;
 mod freshness;
 mod health;
+mod hot;
 mod last_used;
 mod manage;
 mod new_key;
