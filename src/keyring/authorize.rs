@@ -66,7 +66,8 @@ pub(crate) enum Denial {
 /// What can be said at once.
 pub(crate) enum Judged {
     Now(Result<Principal, Denial>),
-    Later(Miss),
+    /// Boxed, so that what is said at once stays small.
+    Later(Box<Miss>),
 }
 
 /// A question that takes a look-up.
@@ -108,7 +109,7 @@ impl Keyring {
                 Remembered::Nothing => {}
             }
         }
-        Judged::Later(Miss {
+        Judged::Later(Box::new(Miss {
             inner: Arc::clone(inner),
             question: Question {
                 digest,
@@ -117,19 +118,19 @@ impl Keyring {
             },
             epoch: Arc::clone(&epoch),
             environment: key.environment().clone(),
-        })
+        }))
     }
 }
 
 impl Miss {
     /// Waits for a look-up of one's own or somebody else's, at most for the look-up deadline.
-    pub(crate) async fn resolve(self) -> Result<Principal, Denial> {
+    pub(crate) async fn resolve(self: Box<Self>) -> Result<Principal, Denial> {
         let Self {
             inner,
             epoch,
             question,
             environment,
-        } = self;
+        } = *self;
         match inner.flights.join(&inner, epoch, question).await {
             // The clock is read after the wait: a key that ended meanwhile is dead.
             Landing::Found(known) => inner.judge(known, &environment, inner.clock.boot()),

@@ -84,7 +84,7 @@ pub(crate) enum Sight {
     /// The answer is no.
     Refused(Reason),
     /// It takes a look-up.
-    Ask(Miss, usize),
+    Ask(Box<Miss>, usize),
 }
 
 impl Gate {
