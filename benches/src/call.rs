@@ -17,12 +17,13 @@ use http::{HeaderValue, StatusCode};
 use tokio::runtime::Handle;
 use tower::Service;
 
-/// A request as most clients send it.
+/// A request as most clients send it. Values of headers are clones, as they are references into
+/// the read buffer on a server.
 pub fn request(credential: Option<&HeaderValue>) -> Request {
     let mut request = http::Request::get("/")
-        .header(HOST, "localhost")
-        .header(USER_AGENT, "bench")
-        .header(ACCEPT, "*/*");
+        .header(HOST, HeaderValue::from_static("localhost"))
+        .header(USER_AGENT, HeaderValue::from_static("bench"))
+        .header(ACCEPT, HeaderValue::from_static("*/*"));
     if let Some(credential) = credential {
         request = request.header(AUTHORIZATION, credential);
     }

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::instructions::Counter;
+use crate::instructions::{BETWEEN, Counter};
 use crate::record::Recorder;
 
 /// How much to measure.
@@ -147,8 +147,11 @@ pub fn instructions(case: &mut Case, calls: u32, counter: Counter) -> f64 {
     let mut once = || case.work.once();
     once();
     let one = counter.count(&mut once);
-    let calls = if one < 30_000 { calls } else { 4 };
-    counter.mean(calls, &mut once)
+    if one < 40_000 {
+        counter.mean(calls, BETWEEN, &mut once)
+    } else {
+        counter.mean(4, 4, &mut once)
+    }
 }
 
 /// How many calls fit into the time of a round. Runs the case, so that its caches are warm.

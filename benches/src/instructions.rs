@@ -12,6 +12,8 @@
     reason = "a signal handler and the flags register cannot be had otherwise"
 )]
 
+use std::time::{Duration, Instant};
+
 use crate::call::late;
 
 /// Code that counting itself takes, found out once.
@@ -163,21 +165,32 @@ impl Counter {
     }
 }
 
+/// How many calls there are between two that are counted.
+///
+/// moka tidies up once in 64 reads, at the cost of several calls. With a multiple of 64 in between,
+/// each call that is counted is one further in that rhythm, so that a multiple of 64 of them falls on
+/// every phase equally often. (It is a multiple of 65 as well, against an off-by-one in some other
+/// version.)
+pub const BETWEEN: u32 = 64 * 65;
+
+/// moka also tidies up when 300 ms have passed since it last did. A call that took longer to count,
+/// because somebody else had the processor, is not counted.
+const SLOW: Duration = Duration::from_millis(250);
+
+/// So many instructions are slow to count on any machine.
+const LONG: u64 = 20_000;
+
 impl Counter {
-    /// The mean over `calls` calls, each of which comes after 64 that are not counted.
-    ///
-    /// moka tidies up after every 64 reads. With 64 calls in between, counted calls fall on every
-    /// phase of that equally often if there are a multiple of 64 of them; and since counting is slow,
-    /// those in between also keep moka from tidying up by the clock.
-    pub fn mean(self, calls: u32, call: &mut dyn FnMut()) -> f64 {
+    /// The mean over `calls` calls, each of which comes after `between` that are not counted.
+    pub fn mean(self, calls: u32, between: u32, call: &mut dyn FnMut()) -> f64 {
         let (mut sum, mut counted) = (0, 0);
         while counted < calls {
-            for _ in 0..64 {
+            for _ in 0..between {
                 call();
             }
-            let before = late();
+            let (before, begin) = (late(), Instant::now());
             let count = self.count(call);
-            if before == late() {
+            if before == late() && (begin.elapsed() < SLOW || count > LONG) {
                 sum += count;
                 counted += 1;
             }

@@ -11,7 +11,7 @@ use std::fs;
 use addr2line::Loader;
 
 use crate::harness::Case;
-use crate::instructions::{Counter, Step};
+use crate::instructions::{BETWEEN, Counter, Step};
 
 /// Instructions a call, by stack of functions, outermost first.
 pub struct Profile {
@@ -34,12 +34,12 @@ struct Names {
 }
 
 impl Profile {
-    /// Takes the mean of `calls` calls of `case`, each after 64 others, as counting does.
+    /// Takes the mean of `calls` calls of `case`, far enough apart, as counting does.
     pub fn of(case: &mut Case, counter: Counter, calls: u32) -> Self {
         let mut names = Names::new();
         let mut stacks = HashMap::new();
         for _ in 0..calls {
-            for _ in 0..64 {
+            for _ in 0..BETWEEN {
                 case.work.once();
             }
             let steps = counter.trace(&mut || case.work.once());
@@ -57,6 +57,21 @@ impl Profile {
             .collect();
         lines.sort();
         lines.concat()
+    }
+
+    /// What each piece of the way takes: a stack belongs to the first piece that is named by one of
+    /// its functions, or to the last one, which has no name.
+    pub fn pieces(&self, pieces: &[(&'static str, &[&str])]) -> Vec<(&'static str, f64)> {
+        let mut sums = vec![0; pieces.len()];
+        for (stack, count) in &self.stacks {
+            let belongs = |marks: &[&str]| {
+                marks.is_empty() || stack.iter().any(|name| marks.iter().any(|mark| name.contains(mark)))
+            };
+            let at = pieces.iter().position(|(_, marks)| belongs(marks));
+            sums[at.expect("the last piece takes the rest")] += count;
+        }
+        let names = pieces.iter().map(|(piece, _)| *piece);
+        names.zip(sums.into_iter().map(|sum| self.each(sum))).collect()
     }
 
     /// The functions that take at least `least` instructions a call, with all that they call and
@@ -148,8 +163,9 @@ impl Names {
         if let Ok(mut frames) = self.loader.find_frames(probe) {
             while let Ok(Some(frame)) = frames.next() {
                 let name = frame.function.and_then(|function| {
-                    let name = function.demangle().ok()?;
-                    Some(short(&name))
+                    let name = short(&function.demangle().ok()?);
+                    let file = frame.location.and_then(|location| location.file);
+                    Some(format!("{name} ({})", file.map_or("?".to_owned(), place)))
                 });
                 names.extend(name);
             }
@@ -169,13 +185,26 @@ impl Names {
     }
 }
 
-/// Without the hash at its end.
+/// Without what it is generic over.
 fn short(name: &str) -> String {
     let name = addr2line::demangle_auto(name.into(), None);
-    match name.rsplit_once("::h") {
-        Some((name, hash)) if hash.len() == 16 => name.to_owned(),
-        _ => name.into_owned(),
+    if name.starts_with('<') {
+        return name.into_owned();
     }
+    let end = name.find('<').filter(|&at| at > 0).unwrap_or(name.len());
+    name[..end].to_owned()
+}
+
+/// A path that begins with the name of what it is a part of.
+fn place(path: &str) -> String {
+    let own = env!("CARGO_MANIFEST_DIR").trim_end_matches("benches");
+    if let Some(rest) = path.strip_prefix(own) {
+        return format!("portcullis/{rest}");
+    }
+    if let Some((_, rest)) = path.split_once("/registry/src/") {
+        return rest.split_once('/').map_or(rest, |(_, rest)| rest).to_owned();
+    }
+    path.split_once("/library/").map_or(path, |(_, rest)| rest).to_owned()
 }
 
 fn mapping(line: &str) -> Option<Mapping> {

@@ -3,6 +3,7 @@
 mod absent;
 mod bare;
 mod options;
+mod pieces;
 mod refused;
 mod router;
 mod spread;
@@ -43,6 +44,7 @@ pub fn groups() -> Vec<Group> {
         refused::GROUP,
         options::GROUP,
         bare::GROUP,
+        pieces::GROUP,
         zipf::GROUP,
     ]
 }
