@@ -1,6 +1,7 @@
 //! Any number of keys, the same in every run: the n-th key is a function of n.
 
-use portcullis::key::{ChecksumSecret, KeyFormat};
+use portcullis::key::{ChecksumSecret, KeyDigest, KeyFormat};
+use sha2::{Digest, Sha256};
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -39,6 +40,11 @@ pub fn forged(n: u64) -> String {
 pub fn keyed(format: &KeyFormat) -> String {
     let made = format.generate(format.default_environment()).unwrap();
     made.plain.expose().to_owned()
+}
+
+/// What a store knows a key by, by default.
+pub fn digest(key: &str) -> KeyDigest {
+    KeyDigest::from_bytes(Sha256::digest(key.as_bytes()).into())
 }
 
 /// How a request carries a key.

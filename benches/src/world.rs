@@ -10,7 +10,7 @@ use http::{HeaderValue, StatusCode};
 use portcullis::Keyring;
 use portcullis::keyring::Builder;
 use portcullis::store::KeyStore;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 
 use crate::by_rule::ByRule;
 use crate::harness::{Case, Effort, Rounds, interleave};
@@ -63,6 +63,11 @@ impl World {
     /// A smaller number in a quick run.
     pub fn many<N>(&self, full: N, quick: N) -> N {
         if self.quick { quick } else { full }
+    }
+
+    /// Where the background work runs.
+    pub fn handle(&self) -> Handle {
+        self.runtime.handle().clone()
     }
 
     /// Waits for `future`.

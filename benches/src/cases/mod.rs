@@ -7,6 +7,11 @@ mod pieces;
 mod refused;
 mod router;
 mod spread;
+mod flood;
+mod miss;
+mod revokes;
+mod stampede;
+mod threads;
 mod zipf;
 
 use crate::harness::Case;
@@ -46,5 +51,10 @@ pub fn groups() -> Vec<Group> {
         bare::GROUP,
         pieces::GROUP,
         zipf::GROUP,
+        threads::GROUP,
+        miss::GROUP,
+        stampede::GROUP,
+        flood::GROUP,
+        revokes::GROUP,
     ]
 }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use http::{HeaderValue, StatusCode};
 use portcullis::key::KeyDigest;
-use sha2::{Digest, Sha256};
 
 use super::{Group, Kind};
 use crate::by_rule::ByRule;
@@ -52,14 +51,13 @@ where
 }
 
 fn floor(name: &str, keys: u64, drawn: &[u64]) -> Case {
-    let digest = |key: &str| KeyDigest::from_bytes(Sha256::digest(key.as_bytes()).into());
     let mut map: HashMap<KeyDigest, Arc<[u8; 304]>, _> = HashMap::with_hasher(OneMultiply::default());
-    map.extend((0..keys).map(|n| (digest(&keys::nth(n)), Arc::new([0; 304]))));
+    map.extend((0..keys).map(|n| (keys::digest(&keys::nth(n)), Arc::new([0; 304]))));
     let presented: Vec<String> = drawn.iter().map(|&n| keys::nth(n)).collect();
     let mut next = 0;
     Case::new(name, move || {
         next = (next + 1) & (DRAWN - 1);
-        black_box(map.get(&digest(&presented[next])).cloned().unwrap());
+        black_box(map.get(&keys::digest(&presented[next])).cloned().unwrap());
     })
 }
 
