@@ -33,13 +33,9 @@ pub(super) fn token(value: &[u8], place: usize) -> Credential<'_> {
             place,
         };
     }
-    if is_b64token(value) {
-        Credential::Presented {
-            token: value,
-            place,
-        }
-    } else {
-        Credential::Malformed(Malformed::NotBearerToken)
+    Credential::Presented {
+        token: value,
+        place,
     }
 }
 
@@ -166,7 +162,7 @@ mod tests {
             ("a space in front", &[b" Bearer abc"], ABSENT),
         ];
         for (name, value, expected) in cases {
-            assert!(bearer(&value.concat(), 0) == expected, "{name}");
+            assert!(bearer(&value.concat(), 0).checked() == expected, "{name}");
         }
     }
 
@@ -184,7 +180,7 @@ mod tests {
             ("a byte beyond ASCII", b"\x80", NOT_A_TOKEN),
         ];
         for (name, value, expected) in cases {
-            assert_eq!(token(value, 0), expected, "{name}");
+            assert_eq!(token(value, 0).checked(), expected, "{name}");
         }
     }
 
@@ -208,7 +204,11 @@ mod tests {
                     _ if is_token(byte) => presented(&value[7..]),
                     _ => NOT_A_TOKEN,
                 };
-                assert_eq!(bearer(&value, 0), expected, "{byte:#04x} at {position}");
+                assert_eq!(
+                    bearer(&value, 0).checked(),
+                    expected,
+                    "{byte:#04x} at {position}"
+                );
             }
         }
     }
