@@ -151,6 +151,7 @@ impl Flights {
             epoch: Arc::clone(epoch),
             question,
             once_found,
+            asked: now,
             as_of: now,
             sender,
             landed: false,
@@ -196,7 +197,9 @@ pub(super) struct Flight {
     pub(super) question: Question,
     /// Whether the digest opened a key not long ago.
     pub(super) once_found: bool,
-    /// The moment for which its answer holds.
+    /// When the question was sent that was answered.
+    pub(super) asked: BootTime,
+    /// The moment for which its answer holds: that one, or an earlier one.
     pub(super) as_of: BootTime,
     sender: watch::Sender<Option<Landed>>,
     landed: bool,

@@ -147,7 +147,8 @@ impl Flight {
 
     async fn ask_of(&mut self, source: Source) -> Result<LookUp, StoreError> {
         // The age of the answer counts from before the question was sent.
-        self.as_of = self.inner.clock.boot();
+        self.asked = self.inner.clock.boot();
+        self.as_of = self.asked;
         let digest = &self.question.digest;
         self.inner.store.look_up(digest, source).await
     }
@@ -198,7 +199,7 @@ impl Flight {
     }
 
     fn read(&self, row: LookUp) -> Landing {
-        let began = self.as_of;
+        let began = self.asked;
         // Also of a row from before the revocation, which was made while it was on its way.
         let refused = self.forgotten(&row).is_some();
         let LookUp { now, found, .. } = row;
