@@ -61,7 +61,11 @@ impl Setup {
                 "PORTCULLIS_MAX_STALENESS_MS",
                 self.max_staleness.as_millis().to_string(),
             )
-            .env("RUST_LOG", "info")
+            // Not each change of a key, nor each 503.
+            .env(
+                "RUST_LOG",
+                "warn,server=info,portcullis::lease=info,tower_http=off",
+            )
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
