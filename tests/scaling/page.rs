@@ -1,7 +1,8 @@
 //! The tables in `docs/scaling.md` are those that the simulation prints.
 
 use crate::simulation::scenario::{Begin, Scenario};
-use crate::simulation::{Page, arithmetic, tables};
+use crate::simulation::table::number;
+use crate::simulation::{Page, arithmetic, costs, tables};
 
 /// So many events are run here. Longer runs are left to `cargo bench --bench scaling -- --check`;
 /// what the page shows of them must at least agree with the arithmetic.
@@ -36,6 +37,44 @@ fn the_tables_of_the_page_are_those_of_the_simulation() {
         "put in order by `cargo bench --bench scaling -- --write`:\n{}",
         wrong.join("\n")
     );
+}
+
+#[test]
+fn the_costs_in_the_page_are_those_of_the_simulation() {
+    let page = Page::read().expect("the page is there").to_string();
+    let rows = [
+        ("a look-up by digest", costs::LOOK_UP),
+        ("a sync that brings nothing", costs::SYNC),
+        ("each change row that it brings", costs::CHANGE_ROW),
+        ("a change of a key, BEGIN to COMMIT", costs::CHANGE),
+        ("waking one listening session", costs::WAKE),
+        ("a use written down, as one of a thousand", costs::USE),
+    ];
+    for (what, cost) in rows {
+        let row = format!("| {what} | {} |", number(cost));
+        assert!(page.contains(&row), "there is no row {row}");
+    }
+    let said = [
+        format!(
+            "replicas x (syncs x {} µs + r x ({} + {}) µs)",
+            costs::SYNC,
+            costs::WAKE,
+            costs::CHANGE_ROW
+        ),
+        format!("{} ms here", costs::LOCK_HELD / 1e3),
+        format!(
+            "{} changes a second whatever",
+            number(1e6 / costs::LOCK_HELD)
+        ),
+        format!(
+            "a database of {} cores, {} ms away",
+            costs::CORES,
+            costs::ROUND_TRIP / 1e3
+        ),
+    ];
+    for said in said {
+        assert!(page.contains(&said), "it does not say: {said}");
+    }
 }
 
 #[test]
