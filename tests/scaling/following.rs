@@ -84,3 +84,20 @@ fn the_lock_lets_so_many_changes_through_and_no_more() {
     near("commits", committed, arithmetic::commits(&scenario), 0.01);
     assert!(committed < scenario.changes / 2.0);
 }
+
+/// The formula as the page has it.
+#[test]
+fn the_short_formula_is_near_the_exact_one() {
+    let (gap, sync) = (0.010, 0.000_3);
+    for changes in [0.01, 0.1, 1.0, 10.0, 100.0, 1_000.0_f64] {
+        let w = (-changes * (gap + sync)).exp() * (1.0 - (-changes).exp()) / changes;
+        let short = 1.0 / (w + gap + sync);
+        let scenario = Scenario {
+            changes,
+            ..Scenario::default()
+        };
+        let what = format!("{changes} changes a second");
+        near(&what, short, arithmetic::syncs(&scenario), 0.02);
+        assert!(short < 97.5);
+    }
+}

@@ -13,7 +13,7 @@ mod atomic {
 pub(crate) mod arithmetic;
 mod calendar;
 mod chance;
-mod costs;
+pub(crate) mod costs;
 mod database;
 mod flights;
 mod following;
@@ -25,7 +25,7 @@ mod popularity;
 mod replica;
 pub(crate) mod scenario;
 pub(crate) mod settings;
-mod table;
+pub(crate) mod table;
 pub(crate) mod tables;
 pub(crate) mod world;
 

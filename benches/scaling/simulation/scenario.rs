@@ -1,7 +1,7 @@
 //! What is simulated: a fleet, its keys, and what happens to them.
 
 use super::popularity::Popularity;
-use super::{arithmetic, costs, settings};
+use super::{costs, settings};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Scenario {
@@ -78,17 +78,5 @@ impl Scenario {
     pub(crate) fn tag_moves(&self) -> f64 {
         let own = 1.0 / f64::from(self.keys);
         self.changes * (own + (1.0 - own) / f64::from(self.shards))
-    }
-
-    /// How long a run is, about: requests, syncs, and what is in memory before it begins.
-    pub(crate) fn events(&self) -> f64 {
-        let a_second = self.requests
-            + 4.0 * arithmetic::syncs(self) / f64::from(self.replicas)
-            + 2.0 * self.changes;
-        let filled = match self.begin {
-            Begin::Cold => 0.0,
-            Begin::Warm => arithmetic::warm_keys(self),
-        };
-        f64::from(self.replicas) * ((self.settle + self.counted) * a_second + filled)
     }
 }
