@@ -197,7 +197,7 @@ fn counts(world: &World, counter: Counter) -> Vec<(String, f64)> {
             ],
         ),
     ];
-    let count = |mut case: Case| counter.counts(16, BETWEEN, &mut || case.work.once()).fewest;
+    let count = |mut case: Case| counter.counts(4, BETWEEN, &mut || case.work.once()).fewest;
     let mut measured = Vec::new();
     for (family, [with_credential, none], cases) in families {
         let (with_credential, none) = (count(with_credential), count(none));

@@ -71,7 +71,16 @@ where
     S: Service<Request, Response = Response<R>>,
     S::Error: std::fmt::Debug,
 {
-    let request = request(credential);
+    send(service, request(credential), status);
+}
+
+/// Sends `request` to `service`; its answer must have `status`.
+#[inline]
+pub fn send<S, R>(service: &mut S, request: Request, status: StatusCode)
+where
+    S: Service<Request, Response = Response<R>>,
+    S::Error: std::fmt::Debug,
+{
     let ready = service.poll_ready(&mut Context::from_waker(Waker::noop()));
     assert!(matches!(ready, Poll::Ready(Ok(()))), "not ready");
     let response = answer(service.call(request)).unwrap();
