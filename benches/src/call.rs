@@ -13,21 +13,23 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use http::header::{ACCEPT, AUTHORIZATION, HOST, USER_AGENT};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode, Uri};
 use tokio::runtime::Handle;
 use tower::Service;
 
-/// A request as most clients send it. Values of headers are clones, as they are references into
-/// the read buffer on a server.
+/// A request as most clients send it, made as a server makes it: values of headers are references
+/// into what was read.
 pub fn request(credential: Option<&HeaderValue>) -> Request {
-    let mut request = http::Request::get("/")
-        .header(HOST, HeaderValue::from_static("localhost"))
-        .header(USER_AGENT, HeaderValue::from_static("bench"))
-        .header(ACCEPT, HeaderValue::from_static("*/*"));
+    let mut request = Request::new(Body::empty());
+    *request.uri_mut() = Uri::from_static("/");
+    let headers = request.headers_mut();
+    headers.insert(HOST, HeaderValue::from_static("localhost"));
+    headers.insert(USER_AGENT, HeaderValue::from_static("bench"));
+    headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
     if let Some(credential) = credential {
-        request = request.header(AUTHORIZATION, credential);
+        headers.insert(AUTHORIZATION, credential.clone());
     }
-    request.body(Body::empty()).unwrap()
+    request
 }
 
 thread_local! {
@@ -69,7 +71,16 @@ where
     S: Service<Request, Response = Response<R>>,
     S::Error: std::fmt::Debug,
 {
-    let request = request(credential);
+    send(service, request(credential), status);
+}
+
+/// Sends `request` to `service`; its answer must have `status`.
+#[inline]
+pub fn send<S, R>(service: &mut S, request: Request, status: StatusCode)
+where
+    S: Service<Request, Response = Response<R>>,
+    S::Error: std::fmt::Debug,
+{
     let ready = service.poll_ready(&mut Context::from_waker(Waker::noop()));
     assert!(matches!(ready, Poll::Ready(Ok(()))), "not ready");
     let response = answer(service.call(request)).unwrap();

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::instructions::{BETWEEN, Counter};
+use crate::instructions::{BETWEEN, Counter, Counts};
 use crate::record::Recorder;
 
 /// How much to measure.
@@ -130,27 +130,28 @@ pub fn interleave(
         recorder.rounds(group, name, &ratio, ratios);
     }
     if let Some(counter) = counter.filter(|_| effort.counted > 0) {
-        let counts: Vec<f64> = cases
+        let counts: Vec<Counts> = cases
             .iter_mut()
             .map(|case| instructions(case, effort.counted, counter))
             .collect();
         for (name, count) in rounds.names.iter().zip(&counts) {
-            recorder.note(group, name, "instructions", *count);
-            recorder.note(group, name, "added instructions", count - counts[0]);
+            recorder.note(group, name, "instructions", count.mean);
+            recorder.note(group, name, "added", count.mean - counts[0].mean);
+            recorder.note(group, name, "added at least", count.fewest - counts[0].fewest);
         }
     }
     rounds
 }
 
-/// The mean of enough calls, fewer where a call is long: those are straight on.
-pub fn instructions(case: &mut Case, calls: u32, counter: Counter) -> f64 {
+/// Of enough calls, fewer where a call is long: those are straight on.
+pub fn instructions(case: &mut Case, calls: u32, counter: Counter) -> Counts {
     let mut once = || case.work.once();
     once();
     let one = counter.count(&mut once);
     if one < 40_000 {
-        counter.mean(calls, BETWEEN, &mut once)
+        counter.counts(calls, BETWEEN, &mut once)
     } else {
-        counter.mean(4, 4, &mut once)
+        counter.counts(4, 4, &mut once)
     }
 }
 

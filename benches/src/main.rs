@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use portcullis_bench::budget::{Budget, guard};
 use portcullis_bench::cases::{Group, Kind, groups};
 use portcullis_bench::harness::Effort;
 use portcullis_bench::instructions::Counter;
 use portcullis_bench::machine::Machine;
-use portcullis_bench::record::{Recorder, table};
+use portcullis_bench::record::{Recorder, read, table};
 use portcullis_bench::trace::Profile;
 use portcullis_bench::world::World;
 
@@ -19,6 +20,10 @@ bench [--quick] [--group NAME]... [--rounds N] [--counted N] [--out FILE]
     --counted  of how many calls the instructions are counted: a multiple of 64, 0 for none
 bench list
     Says which groups there are.
+bench guard
+    Compares the instructions that the layer adds with budget.toml.
+bench budget FILE...
+    Says which lines of the budget the figures in these files hold.
 bench trace GROUP CASE [--counted N]
     Says which functions the instructions of a case belong to.";
 
@@ -85,6 +90,20 @@ fn run(options: &Options) -> Result<(), String> {
             for group in chosen(&options.groups)? {
                 measure(&group, &mut world);
             }
+            print!("{}", Budget::read().lines(world.recorder.figures()));
+            Ok(())
+        }
+        ["guard"] => match counter {
+            Ok(counter) => guard(&world, counter),
+            Err(why) if must_count() => Err(format!("instructions must be counted here: {why}")),
+            Err(why) => {
+                println!("NOT CHECKED: no instructions were counted, because {why}");
+                Ok(())
+            }
+        },
+        ["budget", ref files @ ..] => {
+            let (_, figures) = read(files).map_err(|error| error.to_string())?;
+            print!("{}", Budget::read().lines(&figures));
             Ok(())
         }
         ["list"] => {
@@ -99,6 +118,12 @@ fn run(options: &Options) -> Result<(), String> {
         }
         _ => Err(HELP.to_owned()),
     }
+}
+
+/// In CI a guard that does not look is none.
+fn must_count() -> bool {
+    let ci = std::env::var("CI").is_ok_and(|ci| ci == "true");
+    ci && cfg!(all(target_os = "linux", target_arch = "x86_64"))
 }
 
 fn chosen(names: &[String]) -> Result<Vec<Group>, String> {
