@@ -151,7 +151,7 @@ pub(super) mod tests {
         negative: 7,
     };
 
-    pub(in crate::keyring) fn known(number: u8, tag: u64) -> Arc<Known> {
+    pub(in crate::keyring) fn known(number: u16, tag: u64) -> Arc<Known> {
         let record = KeyRecord {
             id: format!("key_{number:022}").parse().unwrap(),
             name: KeyName::parse("sample").unwrap(),
@@ -173,7 +173,7 @@ pub(super) mod tests {
             secret_expires_at: None,
             secret_last_used_at: None,
         };
-        let digest = KeyDigest::from_bytes([number; 32]);
+        let digest = KeyDigest::of(&number.to_be_bytes());
         Arc::new(Known::new(
             found,
             digest,
