@@ -187,14 +187,15 @@ pub(super) fn bytes<const N: usize>(
     row: &PgRow,
     name: &'static str,
 ) -> Result<[u8; N], StoreError> {
-    column::<&[u8]>(row, name)?
+    // Not as a slice, which sqlx does not make of what comes as text.
+    column::<Vec<u8>>(row, name)?
         .try_into()
         .map_err(|_| corrupt(name))
 }
 
 /// Of a column that was selected by [`sent!`].
 fn timestamp(row: &PgRow, name: &'static str) -> Result<Option<Timestamp>, StoreError> {
-    let Some(bytes) = column::<Option<&[u8]>>(row, name)? else {
+    let Some(bytes) = column::<Option<Vec<u8>>>(row, name)? else {
         return Ok(None);
     };
     let micros = bytes.try_into().ok().map(i64::from_be_bytes);
