@@ -48,7 +48,8 @@ pub(super) fn failed(context: &'static str) -> impl FnOnce(sqlx::Error) -> Store
 /// For the first connection: a server that does not let this program in, however long it waits.
 pub(super) fn opening(error: sqlx::Error) -> StoreError {
     const CONTEXT: &str = "opening the database";
-    // Invalid authorization, no such database, insufficient privilege.
+    // Invalid authorization, no such database, insufficient privilege; a pooler that cannot keep the
+    // settings of a session.
     let is_refused = code(&error)
         .is_some_and(|code| code.starts_with("28") || code.starts_with("3D") || code == "42501");
     // TLS is asked for, and nobody has brought any.
