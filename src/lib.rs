@@ -106,4 +106,6 @@ pub mod manual {
     pub mod freshness {}
     #[doc = include_str!("../docs/http.md")]
     pub mod http {}
+    #[doc = include_str!("../docs/scaling.md")]
+    pub mod scaling {}
 }
