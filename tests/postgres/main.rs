@@ -4,9 +4,14 @@
 mod by_hand;
 mod cluster;
 mod conformance;
+mod failures;
+mod keyrings;
 mod links;
 mod opening;
+mod plans;
 mod proxy;
+mod races;
+mod replicas;
 mod sample;
 mod stops;
 mod waits;

@@ -49,7 +49,61 @@ use crate::key::{KeyDigest, KeyId};
 /// How long anything may take that is not a write. Whoever asks is seldom as patient.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Keys in a PostgreSQL database (14 or newer), shared by all processes that open it.
+/// Keys in a PostgreSQL database (14 or newer), shared by all processes that open it. Clones share
+/// their connections.
+///
+/// # What is acknowledged
+///
+/// A write is acknowledged once it is committed with `synchronous_commit` at least `on`, whatever the
+/// server does by default: it survives a crash of the server. Where the answer to a COMMIT is lost, the
+/// write [may have happened or not](crate::store::StoreErrorKind::OutcomeUnknown), and that is what
+/// is said.
+///
+/// **A failover keeps what the standby had.** A standby that is promoted before it received a commit
+/// has lost it, a revocation as well; only `synchronous_standby_names` keeps that from happening. A
+/// keyring notices that its history is not the store's any more, forgets all it knew, and goes on
+/// refusing the keys that it has seen revoked. Two servers that both take writes are beyond help.
+///
+/// # What is in the database
+///
+/// A schema called `portcullis`, and nothing outside of it. Triggers number every change, so that SQL
+/// typed by hand counts like everything else, also `TRUNCATE` and `COPY`, and reaches all replicas
+/// by a notification within milliseconds. To end a key in an emergency:
+///
+/// ```sql
+/// UPDATE portcullis.keys SET revoked_at = now() WHERE id = 'key_...';
+/// ```
+///
+/// A transaction that was begun by hand holds up only changes of the keys that it has changed. A
+/// dump and its restore keep everything, the history included.
+///
+/// Connecting brings the tables up to date, for which the role has to be allowed to create a schema.
+/// Where it is not, run [`migrations`](Self::migrations) as somebody else and grant it
+/// `USAGE` on the schema, and `SELECT`, `INSERT`, `UPDATE` and `DELETE` on its tables.
+///
+/// # Connections
+///
+/// Its own, 8 at most: 4 for look-ups, 1 for what people read in the admin API, 2 for writes, and the one that
+/// hears of changes and asks for them. They are opened when they are needed. The URL has to lead to
+/// Postgres itself, or to a pooler in session mode; look-ups alone may
+/// [go through any](PostgresStoreOptions::look_ups_through_a_pooler), or to
+/// [a read replica](PostgresStoreOptions::look_ups_at). A connection on which an answer did not come
+/// in time is closed. Behind a name that leads elsewhere after a failover, the next one finds the way.
+///
+/// **TLS** is the application's choice: without any, `sqlx` connects in the clear unless the URL says
+/// `sslmode=require` or more, with which it then fails. Add `sqlx` to your own dependencies with the feature
+/// `tls-rustls` or `tls-native-tls`, and `sslmode=verify-full` to the URL.
+///
+/// ```no_run
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use portcullis::Keyring;
+/// use portcullis::store::PostgresStore;
+///
+/// let store = PostgresStore::connect("postgres://app:secret@db.internal/app").await?;
+/// let keyring = Keyring::builder(store).prefix("acme").build()?;
+/// assert!(keyring.ready().await.is_ok());
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct PostgresStore {
     /// To be shown.
