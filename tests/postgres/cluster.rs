@@ -143,9 +143,14 @@ impl Cluster {
 
     /// Makes an empty database, and gives its name.
     pub(crate) fn create_database(&self) -> String {
+        self.copy_database("template1")
+    }
+
+    /// Makes a database like this one, in which there must be no session.
+    pub(crate) fn copy_database(&self, of: &str) -> String {
         let number = self.databases.fetch_add(1, Ordering::Relaxed);
         let name = format!("case_{number}");
-        self.psql("postgres", &format!("CREATE DATABASE {name}"));
+        self.psql("postgres", &format!("CREATE DATABASE {name} TEMPLATE {of}"));
         name
     }
 

@@ -1,12 +1,15 @@
 //! What only Postgres has: a server of its own, links to it that fail, sessions that wait for each
 //! other, and people who type SQL into it. And the suite of all stores.
 
+mod by_hand;
 mod cluster;
 mod conformance;
 mod links;
+mod opening;
 mod proxy;
 mod sample;
 mod stops;
+mod waits;
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -44,6 +47,23 @@ impl Place {
 
     fn url(&self) -> String {
         self.cluster.url(&self.database)
+    }
+
+    /// Another database with all that is in this one, in which nobody may be.
+    async fn copy(&self) -> Self {
+        let mut hand = Hand::at(self.cluster, "postgres").await;
+        let sql = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}'",
+            self.database
+        );
+        soon("everybody has left", async || {
+            hand.reads::<i64>(&sql).await == 0
+        })
+        .await;
+        Self {
+            cluster: self.cluster,
+            database: self.cluster.copy_database(&self.database),
+        }
     }
 
     async fn store(&self) -> PostgresStore {

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
-use tokio::time::timeout;
 
 use super::connections::Connections;
 use super::failure::{failed, opening};
+use super::guard::within;
 use super::link::Link;
 use super::read::Form;
 use super::replica::Replica;
@@ -177,12 +177,8 @@ fn any_session(options: PgConnectOptions) -> PgConnectOptions {
 }
 
 async fn open(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
-    let connected = timeout(OPENING, options.connect()).await;
-    let connected = connected.map_err(|_| {
-        let context = format!("the server did not let us in within {OPENING:?}");
-        StoreError::new(StoreErrorKind::Unavailable, context)
-    })?;
-    connected.map_err(opening)
+    let connected = async { options.connect().await.map_err(opening) };
+    within(OPENING, "opening the database", connected).await
 }
 
 /// What may be shown of where a store is.

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{ConnectOptions as _, Execute, Executor as _, PgConnection, Postgres};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::failure::is_over;
 
@@ -22,6 +23,10 @@ const OPENING: Duration = Duration::from_millis(1_500);
 /// A connection that lay idle for longer is not trusted: what lies between here and the server may
 /// have forgotten it.
 const LONGEST_IDLE: Duration = Duration::from_mins(5);
+
+/// After so long the server has given up on a look-up (see the limits in `connect`). A place that was
+/// left in the middle of something is taken for so long.
+const GIVING_UP: Duration = Duration::from_secs(1);
 
 /// One that was not needed for so long, while others were used, is closed.
 const SURPLUS: Duration = Duration::from_secs(5);
@@ -50,8 +55,19 @@ pub(super) struct Lent {
 /// A place among the connections in use.
 struct Lease {
     idle: Arc<Idle>,
-    is_good: bool,
-    _place: OwnedSemaphorePermit,
+    since: Instant,
+    left: Left,
+    place: Option<OwnedSemaphorePermit>,
+}
+
+/// How a place is left.
+enum Left {
+    /// Nobody knows: whoever had it gave up. The server may still be at it.
+    InTheMiddle,
+    /// With all that was asked answered.
+    Done,
+    /// With a connection that is of no more use, to the server neither.
+    Over,
 }
 
 impl Connections {
@@ -71,8 +87,9 @@ impl Connections {
         let place = place.map_err(|_| sqlx::Error::PoolClosed)?;
         let lease = Lease {
             idle: Arc::clone(&self.idle),
-            is_good: false,
-            _place: place,
+            since: Instant::now(),
+            left: Left::InTheMiddle,
+            place: Some(place),
         };
         match self.idle.take() {
             Some(connection) => Ok(Lent {
@@ -84,18 +101,22 @@ impl Connections {
         }
     }
 
-    async fn open(&self, lease: Lease) -> Result<Lent, sqlx::Error> {
+    async fn open(&self, mut lease: Lease) -> Result<Lent, sqlx::Error> {
         let options = self.options.clone();
         let (hand_over, opened) = oneshot::channel();
         tokio::spawn(async move {
-            let connection = timeout(OPENING, options.connect()).await;
-            let lent = connection
-                .unwrap_or(Err(sqlx::Error::PoolTimedOut))
-                .map(|connection| Lent {
+            let connected = timeout(OPENING, options.connect()).await;
+            let lent = match connected.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
+                Ok(connection) => Ok(Lent {
                     connection,
                     was_idle: false,
                     lease,
-                });
+                }),
+                Err(error) => {
+                    lease.leave(Left::Over);
+                    Err(error)
+                }
+            };
             if let Err(Ok(unwanted)) = hand_over.send(lent) {
                 unwanted.keep_one();
             }
@@ -116,8 +137,11 @@ impl Connections {
                     return Ok(rows);
                 }
                 // The server was restarted since, say.
-                Err(error) if lent.was_idle && is_over(&error) => drop(lent),
-                Err(error) => return Err(error),
+                Err(error) if lent.was_idle && is_over(&error) => lent.close(),
+                Err(error) => {
+                    lent.close();
+                    return Err(error);
+                }
             }
         }
     }
@@ -148,7 +172,7 @@ impl Lent {
             mut lease,
             ..
         } = self;
-        lease.is_good = true;
+        lease.leave(Left::Done);
         // Before its place is free.
         let mut idle = lease.idle.connections();
         if idle
@@ -160,10 +184,15 @@ impl Lent {
         idle.push((connection, Instant::now()));
     }
 
+    /// The server has answered, or is gone. No more is asked of it here.
+    pub(super) fn close(mut self) {
+        self.lease.leave(Left::Over);
+    }
+
     /// It was opened for somebody who is gone. The next to come may have it; but were all of them
     /// kept, for which people waited in an outage, they would stay after it.
     fn keep_one(mut self) {
-        self.lease.is_good = true;
+        self.lease.leave(Left::Done);
         let none_is_idle = self.lease.idle.connections().is_empty();
         if none_is_idle {
             self.give_back();
@@ -171,10 +200,28 @@ impl Lent {
     }
 }
 
+impl Lease {
+    fn leave(&mut self, left: Left) {
+        self.left = left;
+    }
+}
+
 impl Drop for Lease {
     fn drop(&mut self) {
-        if !self.is_good {
-            self.idle.connections().clear();
+        if matches!(self.left, Left::Done) {
+            return;
+        }
+        self.idle.connections().clear();
+        if matches!(self.left, Left::InTheMiddle)
+            && let Ok(runtime) = Handle::try_current()
+        {
+            // Or else, while a lock makes everybody wait and leave, sessions would be opened much
+            // faster than the server gives up on those that were left.
+            let (place, free) = (self.place.take(), self.since + GIVING_UP);
+            runtime.spawn(async move {
+                sleep_until(free).await;
+                drop(place);
+            });
         }
     }
 }

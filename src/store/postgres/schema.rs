@@ -95,11 +95,12 @@ fn must_be_new_enough(version: Option<u32>) -> Result<(), StoreError> {
 /// 0 if there are no tables yet; an error if they are newer than this code.
 async fn version(connection: &mut PgConnection) -> Result<i64, StoreError> {
     const CONTEXT: &str = "reading the schema version";
-    // Not `to_regclass`: it asks the session's own memory of names, which may not have heard yet of
-    // what another session did while this one waited for the lock.
+    // Read from the catalogue as from any table. What `to_regclass` knows may be older than a lock
+    // that was waited for.
     let has_tables: bool = sqlx::query_scalar(
-        "SELECT EXISTS (SELECT FROM pg_class WHERE relname = 'migrations' AND relnamespace = \
-         (SELECT oid FROM pg_namespace WHERE nspname = 'portcullis'))",
+        "SELECT EXISTS ( \
+             SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+             WHERE n.nspname = 'portcullis' AND c.relname = 'migrations')",
     )
     .fetch_one(&mut *connection)
     .await

@@ -63,8 +63,11 @@ impl Writing {
             match begun {
                 Ok(_) => return Ok(Self { lent }),
                 // The server was restarted since it was last used, say.
-                Err(error) if lent.was_idle && is_over(&error) => drop(lent),
-                Err(error) => return Err(failed("waiting for other writes to end")(error)),
+                Err(error) if lent.was_idle && is_over(&error) => lent.close(),
+                Err(error) => {
+                    lent.close();
+                    return Err(failed("waiting for other writes to end")(error));
+                }
             }
         }
     }
@@ -91,18 +94,28 @@ impl Writing {
             let context = format!("a COMMIT was not answered within {COMMITTING:?}");
             StoreError::new(StoreErrorKind::OutcomeUnknown, context)
         })?;
-        committed.map_err(committing)?;
-        self.lent.give_back();
-        Ok(())
+        self.end(committed).map_err(committing)
     }
 
     /// Ends a transaction of which nothing is to stay.
     pub(super) async fn roll_back(mut self) -> Result<(), StoreError> {
-        sqlx::raw_sql("ROLLBACK")
+        let rolled_back = sqlx::raw_sql("ROLLBACK")
             .execute(&mut self.lent.connection)
-            .await
-            .map_err(failed("ending a transaction that wrote nothing"))?;
-        self.lent.give_back();
-        Ok(())
+            .await;
+        self.end(rolled_back)
+            .map_err(failed("ending a transaction that wrote nothing"))
+    }
+
+    fn end<T>(self, answer: Result<T, sqlx::Error>) -> Result<(), sqlx::Error> {
+        match answer {
+            Ok(_) => {
+                self.lent.give_back();
+                Ok(())
+            }
+            Err(error) => {
+                self.lent.close();
+                Err(error)
+            }
+        }
     }
 }

@@ -217,13 +217,16 @@ BEGIN
 END;
 $$;
 
--- A key without a secret changes no answer; that there ever was a key is noticed all the same.
+-- A key without a secret changes no answer; that there ever was a key is noticed all the same. One
+-- may already have a secret, which a key of the same id has left behind where nothing cascades.
 CREATE FUNCTION portcullis.keys_added() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    ids text[] := ARRAY(SELECT id FROM added);
 BEGIN
-    IF EXISTS (SELECT FROM added) THEN
-        PERFORM portcullis.change_set();
+    IF cardinality(ids) > 0 THEN
+        PERFORM portcullis.put_out_of_date(portcullis.shards_of(ids), 'absence');
     END IF;
     RETURN NULL;
 END;
