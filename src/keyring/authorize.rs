@@ -123,15 +123,11 @@ impl Keyring {
 }
 
 impl Miss {
-    /// Waits for a look-up of one's own or somebody else's, at most for the look-up deadline.
+    /// Waits for a look-up of one's own or somebody else's, at most for the look-up deadline; and
+    /// goes by memory where the store does not answer.
     pub(crate) async fn resolve(self) -> Result<Principal, Denial> {
-        let Self {
-            inner,
-            epoch,
-            question,
-            environment,
-        } = self;
-        let by_memory = || inner.let_in_by_memory(&question.digest, &environment);
+        let inner = &self.inner;
+        let by_memory = || inner.let_in_by_memory(&self.question.digest, &self.environment);
         // Somebody else has just found that the store does not answer, and nobody has to find it
         // again, each for the length of a deadline. When the pause is over one of them does.
         if inner.cooldown.leaves_the_store_alone()
@@ -139,13 +135,27 @@ impl Miss {
         {
             return Ok(principal);
         }
-        match inner.flights.join(&inner, epoch, question).await {
-            // The clock is read after the wait: a key that ended meanwhile is dead.
-            Landing::Found(known) => inner.judge(known, &environment, inner.clock.boot()),
-            Landing::Unknown => Err(Denial::Dead(Dead::Unknown)),
-            Landing::Unavailable(why @ (Unavailable::StoreFailed | Unavailable::Deadline)) => {
-                by_memory().ok_or(Denial::Unavailable(why))
+        let answer = self.by_store().await;
+        match answer {
+            Err(Denial::Unavailable(Unavailable::StoreFailed | Unavailable::Deadline)) => {
+                by_memory().map_or(answer, Ok)
             }
+            _ => answer,
+        }
+    }
+
+    /// Waits for a look-up, and has nothing to go by where that fails.
+    pub(crate) async fn by_store(&self) -> Result<Principal, Denial> {
+        let Self {
+            inner,
+            epoch,
+            question,
+            environment,
+        } = self;
+        match inner.flights.join(inner, epoch, *question).await {
+            // The clock is read after the wait: a key that ended meanwhile is dead.
+            Landing::Found(known) => inner.judge(known, environment, inner.clock.boot()),
+            Landing::Unknown => Err(Denial::Dead(Dead::Unknown)),
             Landing::Unavailable(why) => Err(Denial::Unavailable(why)),
         }
     }

@@ -89,6 +89,17 @@ impl Cache {
         self.negative.insert(digest, tag.negative);
     }
 
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> Option<Duration> {
+        self.positive.policy().time_to_live()
+    }
+
+    /// As their time to live does.
+    #[cfg(test)]
+    pub(crate) fn forget_unknown(&self) {
+        self.negative.invalidate_all();
+    }
+
     /// How many answers are kept, positive and negative, about.
     pub(crate) fn sizes(&self) -> (u64, u64) {
         (self.positive.entry_count(), self.negative.entry_count())

@@ -89,7 +89,7 @@ impl Flights {
     pub(crate) async fn join(
         &self,
         inner: &Arc<Inner>,
-        epoch: Arc<Epoch>,
+        epoch: &Arc<Epoch>,
         question: Question,
     ) -> Landing {
         let once_found = inner.once_found.contains(&question.digest);
@@ -125,7 +125,7 @@ impl Flights {
     fn board(
         &self,
         inner: &Arc<Inner>,
-        epoch: Arc<Epoch>,
+        epoch: &Arc<Epoch>,
         question: Question,
         once_found: bool,
     ) -> Result<Arrival, Unavailable> {
@@ -148,9 +148,10 @@ impl Flights {
         drop(under_way);
         let flight = Flight {
             inner: Arc::clone(inner),
-            epoch,
+            epoch: Arc::clone(epoch),
             question,
             once_found,
+            asked: now,
             as_of: now,
             sender,
             landed: false,
@@ -196,7 +197,9 @@ pub(super) struct Flight {
     pub(super) question: Question,
     /// Whether the digest opened a key not long ago.
     pub(super) once_found: bool,
-    /// The moment for which its answer holds.
+    /// When the question was sent that was answered.
+    pub(super) asked: BootTime,
+    /// The moment for which its answer holds: that one, or an earlier one.
     pub(super) as_of: BootTime,
     sender: watch::Sender<Option<Landed>>,
     landed: bool,

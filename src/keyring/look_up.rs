@@ -4,7 +4,8 @@
 //! The store that takes the writes is believed for the moment at which it was asked. A read replica
 //! may lag behind by any time: its row counts as of the lease, and against the tag as it is then;
 //! where that is not enough, and where there is no lease, the primary is asked. A primary that is
-//! behind what is known has lost something: nobody is given its row, and a sync finds out.
+//! behind what is known has lost something: nobody is given its row, and a sync finds out. One that
+//! calls a key alive which was seen revoked has lost something too, whatever its revision is.
 
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ use super::last_used::Usage;
 use crate::clock::BootTime;
 use crate::key::KeyId;
 use crate::principal::{Known, Span, Standing};
-use crate::store::{FoundKey, LookUp, Source, StoreError, StoreErrorKind};
+use crate::store::{LookUp, Source, StoreError, StoreErrorKind};
 
 impl Flight {
     pub(super) async fn look_up(&mut self) -> Landing {
@@ -37,10 +38,9 @@ impl Flight {
         match answer {
             Ok(Ok(row)) => {
                 pass.settle(Verdict::Answered);
-                match row {
-                    Some(row) => self.read(row, deadline).await,
-                    None => Landing::Unavailable(Unavailable::Behind),
-                }
+                row.map_or(Landing::Unavailable(Unavailable::Behind), |row| {
+                    self.read(row)
+                })
             }
             Ok(Err(error)) if error.kind() == StoreErrorKind::Corrupt => {
                 report(&error);
@@ -109,7 +109,7 @@ impl Flight {
         if self.lease().is_some() {
             let row = self.ask_of(Source::Any).await?;
             if row.primary {
-                return Ok(self.of_primary(row));
+                return self.settle(row).await;
             }
             if let Some(since) = self.vouched_for(&row) {
                 self.as_of = self.as_of.min(since);
@@ -117,12 +117,38 @@ impl Flight {
             }
         }
         let row = self.ask_of(Source::Primary).await?;
-        Ok(self.of_primary(row))
+        self.settle(row).await
+    }
+
+    /// What the primary said, if it can be believed.
+    async fn settle(&mut self, row: LookUp) -> Result<Option<LookUp>, StoreError> {
+        let Some(row) = self.of_primary(row) else {
+            return Ok(None);
+        };
+        if self.forgotten(&row).is_none() {
+            return Ok(Some(row));
+        }
+        // A revoked key, alive. It may have been revoked while this row was on its way; what is
+        // asked for now shows every revocation that was seen before.
+        let row = self.ask_of(Source::Primary).await?;
+        let row = self.of_primary(row);
+        if let Some(row) = &row
+            && let Some(key) = self.forgotten(row)
+        {
+            self.inner.break_found(row.revision);
+            tracing::warn!(
+                target: "portcullis::history",
+                %key,
+                "a key that was seen revoked is alive in the store, and stays refused"
+            );
+        }
+        Ok(row)
     }
 
     async fn ask_of(&mut self, source: Source) -> Result<LookUp, StoreError> {
         // The age of the answer counts from before the question was sent.
-        self.as_of = self.inner.clock.boot();
+        self.asked = self.inner.clock.boot();
+        self.as_of = self.asked;
         let digest = &self.question.digest;
         self.inner.store.look_up(digest, source).await
     }
@@ -131,6 +157,7 @@ impl Flight {
     fn of_primary(&self, row: LookUp) -> Option<LookUp> {
         let same_store = self.epoch.store.is_none_or(|store| store == row.store);
         if row.primary && same_store && !self.question.tag.is_ahead_of(row.revision) {
+            self.inner.timeline.saw(self.epoch.number, row.revision);
             return Some(row);
         }
         // Its history broke, or it takes writes no more. The next sync finds which.
@@ -142,8 +169,8 @@ impl Flight {
     fn vouched_for(&self, row: &LookUp) -> Option<BootTime> {
         // A key that was made a moment ago may be in the customer's hands already, and in the tags
         // only after the next sync. It is told to be no key by the primary or by nobody.
-        let found = row.found.as_ref()?;
-        if found.record.revoked.is_none() && self.inner.seen_revoked.contains(&found.record.id) {
+        row.found.as_ref()?;
+        if self.forgotten(row).is_some() {
             return None;
         }
         let reading = self.lease()?;
@@ -164,16 +191,25 @@ impl Flight {
             .then_some(reading)
     }
 
-    async fn read(&self, row: LookUp, deadline: Instant) -> Landing {
-        let began = self.as_of;
-        let LookUp { revision, now, .. } = row;
-        let Some(found) = row.found else {
+    /// The key that this row calls alive although it was seen revoked.
+    fn forgotten<'a>(&self, row: &'a LookUp) -> Option<&'a KeyId> {
+        let record = &row.found.as_ref()?.record;
+        let alive = record.revoked.is_none();
+        (alive && self.inner.seen_revoked.contains(&record.id)).then_some(&record.id)
+    }
+
+    fn read(&self, row: LookUp) -> Landing {
+        let began = self.asked;
+        // Also of a row from before the revocation, which was made while it was on its way.
+        let refused = self.forgotten(&row).is_some();
+        let LookUp { now, found, .. } = row;
+        let Some(found) = found else {
             return Landing::Unknown;
         };
-        let refused = match self.stays_refused(&found, revision, deadline).await {
-            Ok(refused) => refused,
-            Err(why) => return Landing::Unavailable(why),
-        };
+        if found.record.revoked.is_some() {
+            let seen_revoked = &self.inner.seen_revoked;
+            seen_revoked.read_as_revoked([&found.record.id]);
+        }
         // The remaining life as the store sees it, laid on the boot clock from before the
         // question was sent: the end comes early by the time of the look-up, never late.
         let ends = found.expires_at().map(|end| {
@@ -197,57 +233,8 @@ impl Flight {
         }
         Landing::Found(Arc::new(known))
     }
-
-    /// Whether this key is to be taken for revoked although its row says that it is alive.
-    async fn stays_refused(
-        &self,
-        found: &FoundKey,
-        revision: u64,
-        deadline: Instant,
-    ) -> Result<bool, Unavailable> {
-        let inner = &self.inner;
-        let id = &found.record.id;
-        if found.record.revoked.is_some() {
-            inner.seen_revoked.read_as_revoked([id]);
-            return Ok(false);
-        }
-        if !inner.seen_revoked.contains(id) {
-            return Ok(false);
-        }
-        let shard = self.question.digest.shard().into();
-        if self.epoch.freshness.read(shard).tag.is_ahead_of(revision) {
-            // The row is from before the revocation, which was made while it was under way.
-            return Ok(true);
-        }
-        // What is revoked stays so in every store. So this one has gone back, which a sync will
-        // find if none has found it yet; or else somebody has deleted the key by hand and put it in
-        // anew, and it is good.
-        if !self.store_has_forgotten() {
-            match timeout_at(deadline, inner.sync()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) => return Err(Unavailable::Behind),
-            }
-        }
-        let refused = self.store_has_forgotten();
-        if refused {
-            tell(id);
-        }
-        Ok(refused)
-    }
-
-    fn store_has_forgotten(&self) -> bool {
-        self.inner.timeline.current().refuses_seen_revoked
-    }
 }
 
 fn report(error: &StoreError) {
     tracing::warn!(error = error as &dyn std::error::Error, "a look-up failed");
-}
-
-fn tell(key: &KeyId) {
-    tracing::warn!(
-        target: "portcullis::history",
-        %key,
-        "a key that was seen revoked is alive in the store, and stays refused"
-    );
 }

@@ -27,6 +27,7 @@ mod new_key;
 mod on_behalf;
 mod once_found;
 mod outage;
+mod own_writes;
 mod seen_revoked;
 mod sync;
 #[cfg(test)]

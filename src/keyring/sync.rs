@@ -58,10 +58,15 @@ enum Break {
     AnotherHistory,
     #[error("the change rows since the last sync have been pruned")]
     Gap,
+    #[error("the store has lost a change that was made here")]
+    LostOurs,
+    #[error("a key is alive that was seen revoked")]
+    Revived,
 }
 
 /// `followed` is how far the history was followed when the sync was sent. The newest revision seen
-/// may lie above the last one applied, by a write of ours: a store below it has lost that write.
+/// may lie above the last one applied, by a write of ours or by a look-up: a store below it has
+/// lost something.
 fn continuity(followed: Followed, report: &SyncReport) -> Continuity {
     let Followed {
         applied, highest, ..
@@ -219,19 +224,33 @@ impl Inner {
     }
 
     fn apply(&self, followed: Followed, report: &SyncReport, began: u64) {
-        let position = report.position;
-        match continuity(followed, report) {
-            Continuity::Unbroken => {
-                self.timeline.continue_to(position, &report.changes, began);
-            }
+        let SyncReport {
+            position, changes, ..
+        } = report;
+        let mut continuity = continuity(followed, report);
+        if continuity == Continuity::Unbroken
+            && !self.timeline.continue_to(*position, changes, began)
+        {
+            continuity = Continuity::Broken(Break::LostOurs);
+        }
+        let start_over = |broken| {
+            self.timeline
+                .start_over_at(*position, followed, broken, began)
+        };
+        match continuity {
+            Continuity::Unbroken => {}
             Continuity::First => {
-                self.timeline
-                    .start_over_at(position, followed, false, began);
+                start_over(false);
             }
-            Continuity::Broken(why) => {
-                let epoch = self.timeline.start_over_at(position, followed, true, began);
-                alarm(&why, position.revision, epoch);
-            }
+            Continuity::Broken(why) => alarm(&why, position.revision, start_over(true)),
+        }
+    }
+
+    /// A look-up by the primary has found a key alive that is revoked, and revoked is for ever.
+    pub(super) fn break_found(&self, revision: u64) {
+        if let Some(epoch) = self.timeline.break_found() {
+            alarm(&Break::Revived, revision, epoch);
+            self.wake.notify_one();
         }
     }
 }
@@ -421,9 +440,7 @@ mod tests {
                 highest: test
                     .written
                     .max(test.since.map_or(0, |since| since.revision)),
-                writes: 0,
-                seamless: 0,
-                breaks: 0,
+                ..Followed::default()
             };
             assert_eq!(continuity(followed, &report), test.result, "{}", test.name);
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
-use super::epoch::{Fit, Followed};
+use super::epoch::{Fit, Followed, Write};
 use super::{Inner, sync};
 use crate::key::{KeyDigest, KeyId};
 use crate::store::{
@@ -124,12 +124,13 @@ impl Inner {
             }
             Outcome::Refused(_) => return Fit::Seamless,
         };
-        let Transacted {
-            store, revision, ..
-        } = *transacted;
-        let fit = self
-            .timeline
-            .heed(store, revision, &touched, committed, then);
+        let write = Write {
+            store: transacted.store,
+            revision: transacted.revision,
+            touched: &touched,
+            committed,
+        };
+        let fit = self.timeline.heed(&write, then);
         if fit == Fit::Broken {
             let epoch = self.timeline.current().number;
             sync::alarm(&WentAstray, transacted.revision, epoch);

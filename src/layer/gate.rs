@@ -156,12 +156,13 @@ impl Gate {
         Ok(self.keyring.authorize(&key))
     }
 
-    /// Judges a token, waiting for a look-up if that is what it takes.
+    /// Judges a token, waiting for a look-up if that is what it takes, and by no outage grace: who
+    /// is about to ask for changes would rather wait for the store.
     #[cfg(feature = "admin")]
     pub(crate) async fn authenticate(&self, token: &[u8]) -> Result<Principal, Rejection> {
         match self.judge(token).map_err(Rejection::new)? {
             Judged::Now(answer) => answer.map_err(Rejection::from),
-            Judged::Later(miss) => miss.resolve().await.map_err(Rejection::from),
+            Judged::Later(miss) => miss.by_store().await.map_err(Rejection::from),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::fixture::Replica;
+use super::fixture::{Replica, timed};
 use crate::keyring::Keyring;
 use crate::store::MemoryStore;
 use crate::testing::FaultStore;
@@ -79,4 +79,44 @@ async fn nudges_that_come_all_the_time_do_not_make_it_spin() {
     }
     let syncs = replica.faults.syncs.calls() - before;
     assert!(syncs <= 101, "{syncs} in a second");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_an_outage_is_found_out_soon() {
+    for hang in [false, true] {
+        let replica = Replica::alone().await;
+        if hang {
+            replica.faults.syncs.hang();
+        } else {
+            replica.faults.syncs.fail();
+        }
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        replica.clock.advance(Duration::from_mins(1));
+        let ((), took) = timed(async {
+            replica.faults.syncs.heal();
+            while !replica.keyring.health().in_sync {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await;
+        // What is left of one that hangs, and the pause after a failure.
+        assert!(took <= Duration::from_millis(1_502), "{took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nudges_while_every_sync_fails_do_not_make_it_spin() {
+    let store = MemoryStore::new();
+    let replica = Replica::of(store.clone()).await;
+    let other = Replica::of(store).await;
+    replica.faults.lose_nudges(false);
+    replica.faults.syncs.fail();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let before = replica.faults.syncs.calls();
+    for _ in 0..1_000 {
+        other.create().await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let syncs = replica.faults.syncs.calls() - before;
+    assert!((3..=5).contains(&syncs), "{syncs} in a second");
 }

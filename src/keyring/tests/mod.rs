@@ -22,6 +22,7 @@ mod races;
 mod read_replicas;
 mod remembering;
 mod replicas;
+mod reports;
 mod restore;
 mod rotation;
 mod seen_revoked;

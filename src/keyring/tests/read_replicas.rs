@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::fixture::{
     DISABLED, REVOKED, Replica, Rerouted, UNKNOWN, allowed, soon, timed, unavailable, until,
 };
-use crate::keyring::Unavailable;
+use crate::keyring::{Expiry, NewKey, Unavailable};
 use crate::store::MemoryStore;
 
 const MAX_STALENESS: Duration = Duration::from_secs(5);
@@ -48,6 +48,20 @@ async fn one_that_is_in_step_answers_alone() {
     let created = scene.there.create().await;
     scene.here.sync().await;
     scene.replica_stops();
+    assert_eq!(scene.here.ask(created.secret.expose()).await, allowed());
+    assert_eq!(scene.look_ups(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_life_is_counted_from_the_answer_though_it_is_believed_as_of_the_lease() {
+    let scene = Scene::new().await;
+    let new = NewKey::named("key").unwrap();
+    let new = new.expiry(Expiry::In(Duration::from_secs(3)));
+    let created = scene.there.keyring.create(new).await.unwrap();
+    scene.here.sync().await;
+    scene.replica_stops();
+    scene.here.clock.advance(Duration::from_secs(4));
+    // The replica's own clock says that there are three seconds left.
     assert_eq!(scene.here.ask(created.secret.expose()).await, allowed());
     assert_eq!(scene.look_ups(), 1);
 }

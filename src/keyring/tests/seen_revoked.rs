@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::fixture::{Answer, REVOKED, Replica, Rerouted, allowed, soon, timed, unavailable};
+use super::fixture::{Answer, REVOKED, Replica, Rerouted, allowed, soon};
 use super::log;
 use crate::key::KeyId;
+use crate::keyring::NewKey;
 use crate::keyring::caller::Caller;
 use crate::keyring::on_behalf::Making;
-use crate::keyring::{NewKey, Unavailable};
 use crate::store::{ListQuery, MemoryStore, Whose};
 
 /// A key that lives in a backup, and the store since, where it may be revoked.
@@ -192,21 +192,56 @@ async fn it_is_refused_before_any_sync_has_noticed_the_restore() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_no_sync_can_tell_whether_it_was_a_restore_nothing_is_said() {
+async fn it_is_refused_while_no_sync_can_notice_anything() {
     let scene = Scene::new().await;
     scene.here.revoke(&scene.id).await;
     scene.here.sync().await;
     scene.restore_and_go_on().await;
-    scene.here.faults.syncs.fail();
-    let behind = unavailable(Unavailable::Behind);
-    assert_eq!(scene.ask().await, behind);
     scene.here.faults.syncs.hang();
-    let (answer, took) = timed(scene.ask()).await;
-    assert_eq!(answer, behind);
-    assert!(took <= Duration::from_millis(501), "{took:?}");
-    scene.here.faults.syncs.heal();
-    scene.here.sync().await;
     assert_eq!(scene.ask().await, REVOKED);
+    scene.here.clock.advance(Duration::from_hours(1));
+    assert_eq!(scene.ask().await, REVOKED);
+    assert_eq!(scene.here.keyring.health().history_breaks, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failover_that_lost_the_revoke_and_went_on_at_once_is_noticed_by_the_sync() {
+    let scene = Scene::new().await;
+    let bystander = scene.here.create().await;
+    scene.here.sync().await;
+    let standby = scene.store.backup();
+    scene.here.revoke(&scene.id).await;
+    // Others write to it first, so that its revisions have passed the one that was lost.
+    let elsewhere = Replica::of(standby.clone()).await;
+    elsewhere.create().await;
+    elsewhere.revoke(&bystander.key.id).await;
+    scene.route.reroute(&standby);
+    drop(log::lines(""));
+    scene.here.sync().await;
+    let health = scene.here.keyring.health();
+    assert!(health.refuses_what_it_saw_revoked);
+    assert_eq!(health.history_breaks, 1);
+    let alarms = log::lines("history_broken");
+    assert!(alarms[0].contains("why=the store has lost a change that was made here"));
+    assert_eq!(scene.ask().await, REVOKED);
+    let answer = scene.here.ask(bystander.secret.expose()).await;
+    assert_eq!(answer, REVOKED);
+    scene.here.sync().await;
+    assert_eq!(scene.here.keyring.health().history_breaks, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_lost_what_a_look_up_saw_is_noticed_by_the_sync() {
+    let scene = Scene::new().await;
+    scene.there.enable(&scene.id, false).await;
+    let standby = scene.store.backup();
+    scene.here.sync().await;
+    scene.there.enable(&scene.id, true).await;
+    assert_eq!(scene.ask().await, allowed(), "looked up before any sync");
+    scene.route.reroute(&standby);
+    scene.here.sync().await;
+    assert_eq!(scene.here.keyring.health().history_breaks, 1);
+    assert_eq!(scene.ask().await, super::fixture::DISABLED);
 }
 
 #[tokio::test(start_paused = true)]
@@ -228,6 +263,13 @@ async fn a_look_up_that_is_under_way_when_the_break_is_noticed_lets_nobody_in() 
 
 #[tokio::test(start_paused = true)]
 async fn a_revoke_that_went_to_the_store_before_the_restore_and_is_answered_after_it_holds() {
+    for noticed in [true, false] {
+        revoked_before_and_answered_after_a_restore(noticed).await;
+    }
+}
+
+/// `noticed`: whether the sync in between sees that the history broke.
+async fn revoked_before_and_answered_after_a_restore(noticed: bool) {
     let scene = Scene::new().await;
     let writes = &scene.here.faults.writes;
     writes.freeze_next(1);
@@ -236,10 +278,16 @@ async fn a_revoke_that_went_to_the_store_before_the_restore_and_is_answered_afte
         async move { keyring.revoke(&id, None).await }
     });
     soon(writes.frozen(1)).await;
+    if noticed {
+        // Something that the sync sees to be lost.
+        scene.there.create().await;
+        scene.here.sync().await;
+    }
     scene.restore_and_go_on().await;
-    // Looked up by chance, so that a sync between has something to bring.
     assert_eq!(scene.ask().await, allowed(), "nobody has been told yet");
     scene.here.sync().await;
+    let breaks = scene.here.keyring.health().history_breaks;
+    assert_eq!(breaks, u64::from(noticed));
     assert_eq!(scene.ask().await, allowed(), "nor now");
     writes.release();
     revoke.await.unwrap().unwrap();
@@ -267,22 +315,80 @@ async fn a_write_that_finds_the_break_refuses_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_was_put_in_anew_by_hand_is_good() {
+async fn a_revoked_key_that_was_put_in_anew_by_hand_stays_refused_too() {
     let scene = Scene::new().await;
     scene.here.revoke(&scene.id).await;
     scene.here.sync().await;
-    assert_eq!(scene.ask().await, REVOKED);
     scene.route.revive();
-    // Whoever changes rows by hand makes a revision.
-    scene
-        .there
-        .rename(&scene.here.create().await.key.id, "other")
-        .await;
-    scene.here.keyring.inner.timeline.forget();
-    assert_eq!(scene.ask().await, allowed());
+    assert_eq!(scene.ask().await, REVOKED);
+    assert_eq!(scene.here.keyring.health().history_breaks, 1);
+    scene.here.sync().await;
+    assert_eq!(scene.ask().await, REVOKED);
     let health = scene.here.keyring.health();
-    assert!(!health.refuses_what_it_saw_revoked);
-    assert_eq!(health.history_breaks, 0);
+    assert_eq!(health.history_breaks, 1, "the history itself is whole");
+    scene.here.keyring.trust_restored_store();
+    assert_eq!(scene.ask().await, allowed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_from_before_the_revoke_is_no_break() {
+    let scene = Scene::new().await;
+    let look_ups = &scene.here.faults.look_ups;
+    look_ups.freeze_next(1);
+    let earlier = scene.here.asking(&scene.secret);
+    soon(look_ups.frozen(1)).await;
+    scene.here.revoke(&scene.id).await;
+    look_ups.release();
+    assert_eq!(earlier.await.unwrap(), REVOKED);
+    assert_eq!(scene.ask().await, REVOKED);
+    assert_eq!(scene.here.keyring.health().history_breaks, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_written_here_is_found_again_whichever_comes_first() {
+    let scene = Scene::new().await;
+    let (writes, syncs) = (&scene.here.faults.writes, &scene.here.faults.syncs);
+    for frozen in [writes, syncs] {
+        for _ in 0..10 {
+            frozen.freeze_next(1);
+            let (keyring, id) = (scene.here.keyring.clone(), scene.id.clone());
+            let rotating = async move { keyring.rotate(&id, Duration::from_mins(1)).await };
+            let keyring = scene.here.keyring.clone();
+            let syncing = async move { keyring.sync().await };
+            if std::ptr::eq(frozen, writes) {
+                let write = tokio::spawn(rotating);
+                soon(frozen.frozen(1)).await;
+                syncing.await.unwrap();
+                frozen.release();
+                write.await.unwrap().unwrap();
+            } else {
+                let sync = tokio::spawn(syncing);
+                soon(frozen.frozen(1)).await;
+                rotating.await.unwrap();
+                frozen.release();
+                sync.await.unwrap().unwrap();
+            }
+            scene.there.create().await;
+            scene.here.sync().await;
+        }
+    }
+    assert_eq!(scene.here.keyring.health().history_breaks, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_emergency_stop_that_names_the_dead_as_well_is_no_break() {
+    let scene = Scene::new().await;
+    scene.here.revoke(&scene.id).await;
+    scene.here.sync().await;
+    for _ in 0..3 {
+        scene.here.create().await;
+        let stopped = scene.here.keyring.revoke_all(Whose::All, "stop").await;
+        assert_eq!(stopped.unwrap(), 1);
+        let stopped = scene.here.keyring.revoke_all(Whose::All, "stop").await;
+        assert_eq!(stopped.unwrap(), 0);
+        scene.here.sync().await;
+    }
+    assert_eq!(scene.here.keyring.health().history_breaks, 0);
 }
 
 #[tokio::test(start_paused = true)]
