@@ -4,9 +4,12 @@
 mod by_hand;
 mod cluster;
 mod conformance;
+mod failures;
 mod links;
 mod opening;
+mod plans;
 mod proxy;
+mod races;
 mod sample;
 mod stops;
 mod waits;

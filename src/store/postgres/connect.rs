@@ -148,8 +148,12 @@ fn parse(url: &str) -> Result<PgConnectOptions, StoreError> {
             "the URL begins with {scheme:?}: this store opens \"postgres:\" and \"postgresql:\" alone"
         )));
     }
-    url.parse()
-        .map_err(failed("reading the URL of the database"))
+    // What the parser has to say is dropped: it may repeat a part of it.
+    url.parse().map_err(|_| {
+        let why =
+            "the URL cannot be read: it has to be like postgres://user:password@host/database";
+        unfit(why.to_owned())
+    })
 }
 
 /// What this store needs of each of its sessions, whatever the application chose for its own. It

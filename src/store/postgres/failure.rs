@@ -1,11 +1,33 @@
 //! Which kind of failure an error of sqlx is.
 
-use std::error::Error as _;
+use std::borrow::Cow;
+use std::error::Error;
 
 use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use crate::store::{StoreError, StoreErrorKind};
+
+/// What the server says of a failure, as far as it may be shown. Its details name the values of rows
+/// ("Key (digest)=(...) already exists"), and so do its messages about malformed values.
+#[derive(Debug, thiserror::Error)]
+#[error("{message} (SQLSTATE {code})")]
+struct ServerSays {
+    code: String,
+    message: String,
+}
+
+impl ServerSays {
+    fn of(error: &dyn DatabaseError) -> Self {
+        let code = error.code().map(Cow::into_owned).unwrap_or_default();
+        let message = if code.starts_with("22") {
+            "a value cannot be stored".to_owned()
+        } else {
+            error.message().to_owned()
+        };
+        Self { code, message }
+    }
+}
 
 /// For everything but a COMMIT: the transaction it happened in is rolled back.
 pub(super) fn failed(context: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
@@ -16,22 +38,25 @@ pub(super) fn failed(context: &'static str) -> impl FnOnce(sqlx::Error) -> Store
             | sqlx::Error::ColumnNotFound(_)
             | sqlx::Error::ColumnIndexOutOfBounds { .. }
             | sqlx::Error::TypeNotFound { .. } => StoreErrorKind::Corrupt,
-            sqlx::Error::Configuration(_) => StoreErrorKind::Misconfigured,
             // Also tables that are not there: somebody may be putting back a backup.
             _ => StoreErrorKind::Unavailable,
         };
-        StoreError::new(kind, context).caused_by(error)
+        caused(StoreError::new(kind, context), error)
     }
 }
 
-/// For the first connection: a server that does not let this program in, whatever it waits for.
+/// For the first connection: a server that does not let this program in, however long it waits.
 pub(super) fn opening(error: sqlx::Error) -> StoreError {
     const CONTEXT: &str = "opening the database";
     // Invalid authorization, no such database, insufficient privilege.
     let is_refused = code(&error)
         .is_some_and(|code| code.starts_with("28") || code.starts_with("3D") || code == "42501");
-    if is_refused {
-        StoreError::new(StoreErrorKind::Misconfigured, CONTEXT).caused_by(error)
+    // TLS is asked for, and nobody has brought any.
+    if is_refused || matches!(error, sqlx::Error::Configuration(_) | sqlx::Error::Tls(_)) {
+        caused(
+            StoreError::new(StoreErrorKind::Misconfigured, CONTEXT),
+            error,
+        )
     } else {
         failed(CONTEXT)(error)
     }
@@ -43,7 +68,7 @@ pub(super) fn adding(error: sqlx::Error) -> StoreError {
         .as_database_error()
         .is_some_and(DatabaseError::is_unique_violation);
     if is_taken {
-        taken().caused_by(error)
+        caused(taken(), error)
     } else {
         failed("adding a key")(error)
     }
@@ -64,7 +89,14 @@ pub(super) fn committing(error: sqlx::Error) -> StoreError {
     } else {
         StoreErrorKind::Unavailable
     };
-    StoreError::new(kind, "committing a change").caused_by(error)
+    caused(StoreError::new(kind, "committing a change"), error)
+}
+
+fn caused(failure: StoreError, error: sqlx::Error) -> StoreError {
+    match error {
+        sqlx::Error::Database(error) => failure.caused_by(ServerSays::of(&*error)),
+        error => failure.caused_by(error),
+    }
 }
 
 /// Whether the session is over, or nobody knows what it is at.
@@ -77,19 +109,14 @@ pub(super) fn is_over(error: &sqlx::Error) -> bool {
 
 /// Whether another transaction was in the way, which has the right of way once.
 pub(super) fn is_to_be_repeated(error: &StoreError) -> bool {
-    let error = error
-        .source()
-        .and_then(<dyn std::error::Error>::downcast_ref);
+    let says = error.source().and_then(<dyn Error>::downcast_ref);
     // A serialization failure, a deadlock.
-    error
-        .and_then(code)
-        .is_some_and(|code| code == "40001" || code == "40P01")
+    says.is_some_and(|ServerSays { code, .. }| code == "40001" || code == "40P01")
 }
 
 /// The SQLSTATE.
-fn code(error: &sqlx::Error) -> Option<String> {
-    let code = error.as_database_error()?.code()?;
-    Some(code.into_owned())
+fn code(error: &sqlx::Error) -> Option<Cow<'_, str>> {
+    error.as_database_error()?.code()
 }
 
 #[cfg(test)]

@@ -5,17 +5,19 @@ use sqlx::postgres::PgRow;
 
 use super::connections::Connections;
 use super::failure::failed;
-use super::row;
+use super::row::{self, sent};
 use super::writing::{Company, Writing};
 use crate::store::{StoreError, StoreErrorKind, StoreId};
 use crate::timestamp::Timestamp;
 
 /// The newest revision is looked up, not counted in this row: were it changed with each revision, a
 /// long transaction elsewhere would leave a trail of dead versions for every look-up to walk.
-const META: &str = "\
-    SELECT store_id, ever_had_a_key, clock_timestamp() AS now, \
-           (SELECT max(revision) FROM portcullis.change_sets) AS revision \
-    FROM portcullis.meta";
+const META: &str = concat!(
+    "SELECT store_id, ever_had_a_key, \
+            (SELECT max(revision) FROM portcullis.change_sets) AS revision, ",
+    sent!("clock_timestamp()" AS "now"),
+    " FROM portcullis.meta"
+);
 
 /// Takes the name unless there may be keys whose digests were made otherwise.
 const TAKE_NAME: &str = "\

@@ -6,7 +6,7 @@ use sqlx::postgres::{PgListener, PgRow};
 use super::connections::Connections;
 use super::failure::failed;
 use super::meta::no_meta;
-use super::row::{self, found_columns, key_columns, with_previous};
+use super::row::{self, found_columns, key_columns, sent, with_previous};
 use crate::key::{Environment, KeyDigest, KeyId};
 use crate::store::{
     Change, Falsifies, KeyRecord, ListQuery, LookUp, Position, Read, Status, StoreError,
@@ -18,8 +18,10 @@ use crate::timestamp::Timestamp;
 macro_rules! look_up {
     ($digest:literal) => {
         concat!(
-            "SELECT m.store_id, clock_timestamp() AS now, NOT pg_is_in_recovery() AS is_primary, \
+            "SELECT m.store_id, NOT pg_is_in_recovery() AS is_primary, \
                     (SELECT max(revision) FROM portcullis.change_sets) AS revision, ",
+            sent!("clock_timestamp()" AS "now"),
+            ", ",
             found_columns!(),
             " FROM portcullis.meta m \
               LEFT JOIN portcullis.secrets s ON s.digest = ",
@@ -85,7 +87,9 @@ const MOST_CHANGES: usize = 20_000;
 
 /// One row, so that it brings the clock also where there is no such key.
 const GET: &str = concat!(
-    "SELECT clock_timestamp() AS now, ",
+    "SELECT ",
+    sent!("clock_timestamp()" AS "now"),
+    ", ",
     key_columns!(),
     " FROM (VALUES (true)) AS one \
       LEFT JOIN portcullis.keys k ON k.id = $1",
@@ -258,7 +262,8 @@ pub(super) async fn list(
 }
 
 async fn now(lists: &Connections) -> Result<Timestamp, StoreError> {
-    let clock = || sqlx::query("SELECT clock_timestamp() AS now");
+    const CLOCK: &str = concat!("SELECT ", sent!("clock_timestamp()" AS "now"));
+    let clock = || sqlx::query(CLOCK);
     let rows = lists.rows(clock).await;
     let rows = rows.map_err(failed("reading the clock"))?;
     row::moment(rows.first().ok_or_else(no_meta)?, "now")

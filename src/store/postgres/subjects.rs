@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 
 use super::failure::failed;
 use super::meta::Meta;
-use super::row::{self, found_columns, key_columns, with_previous};
+use super::row::{self, found_columns, key_columns, sent, with_previous};
 use crate::key::{KeyDigest, KeyId};
 use crate::store::{FoundKey, KeyRecord, Replay, ReplayKey, Rows, StoreError, Subjects};
 
@@ -36,9 +36,11 @@ const TARGET: &str = concat!(
     "WHERE k.id = $1"
 );
 
-const REPLAY: &str = "\
-    SELECT request, key_id, expires_at FROM portcullis.replays \
-    WHERE replay = $1 AND expires_at > $2";
+const REPLAY: &str = concat!(
+    "SELECT request, key_id, ",
+    sent!("expires_at" AS "expires_at"),
+    " FROM portcullis.replays WHERE replay = $1 AND expires_at > $2"
+);
 
 /// Locks the rows that the decision is about. Always in the order of ids, so that no two
 /// transactions wait for each other.
