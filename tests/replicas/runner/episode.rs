@@ -8,17 +8,17 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::bite::toothless;
-use crate::chance::Chance;
-use crate::client::Client;
-use crate::fault::Fault;
-use crate::figures::Figures;
-use crate::history::{By, Form, Found, History};
-use crate::judge::{RECOVERY, SLACK, Violation, judge};
-use crate::proxy::Traffic;
-use crate::stage::Stage;
-use crate::world::World;
-use crate::{lives, load};
+use crate::runner::bite::toothless;
+use crate::runner::chance::Chance;
+use crate::runner::client::Client;
+use crate::runner::fault::Fault;
+use crate::runner::figures::Figures;
+use crate::runner::history::{By, Form, Found, History};
+use crate::runner::judge::{RECOVERY, SLACK, Violation, judge};
+use crate::runner::proxy::Traffic;
+use crate::runner::stage::Stage;
+use crate::runner::world::World;
+use crate::runner::{lives, load};
 
 /// How many changes there are before the fault, so that it finds everything at work.
 const WARM: usize = 15;

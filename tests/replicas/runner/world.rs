@@ -9,13 +9,13 @@ use tokio::sync::Mutex;
 use tokio::task::{JoinSet, block_in_place};
 use tokio::time::{sleep, timeout};
 
-use crate::client::{Client, admin, get};
-use crate::cluster::Cluster;
-use crate::hand::Hand;
-use crate::history::Watch;
-use crate::key::well_formed;
-use crate::proxy::Proxy;
-use crate::replica::{Log, Replica, Setup};
+use crate::runner::client::{Client, admin, get};
+use crate::runner::cluster::Cluster;
+use crate::runner::hand::Hand;
+use crate::runner::history::Watch;
+use crate::runner::key::well_formed;
+use crate::runner::proxy::Proxy;
+use crate::runner::replica::{Log, Replica, Setup};
 
 /// More than any pool of a replica's holds.
 const CROWD: usize = 40;
