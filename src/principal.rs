@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::clock::BootTime;
 use crate::key::{Environment, KeyDigest, KeyId};
@@ -32,6 +34,8 @@ pub(crate) struct Known {
     ends: Option<BootTime>,
     pub(crate) digest: KeyDigest,
     pub(crate) usage: Arc<Usage>,
+    /// When the map that keeps this last heard that it is used, boot clock nanoseconds.
+    heard: AtomicU64,
     pub(crate) environment: Environment,
     id: KeyId,
     name: KeyName,
@@ -89,6 +93,7 @@ impl Known {
             ends,
             digest,
             usage,
+            heard: AtomicU64::new(0),
             environment: record.environment,
             id: record.id,
             name: record.name,
@@ -106,6 +111,19 @@ impl Known {
 
     pub(crate) fn id(&self) -> &KeyId {
         &self.id
+    }
+}
+
+impl Known {
+    /// Whether the map has to be told that this is used. Of a crowd, about one is told so.
+    #[inline]
+    pub(crate) fn is_unheard(&self, now: BootTime, patience: Duration) -> bool {
+        let heard = BootTime::from_nanos(self.heard.load(Ordering::Relaxed));
+        if now.saturating_since(heard) < patience {
+            return false;
+        }
+        self.heard.store(now.as_nanos(), Ordering::Relaxed);
+        true
     }
 }
 

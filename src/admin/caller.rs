@@ -92,7 +92,7 @@ fn confined_to(caller: &Caller) -> Option<&Owner> {
 }
 
 async fn identify(desk: &Desk, parts: &Parts) -> Result<Caller, Rejection> {
-    let credential = credential::read(&parts.headers, &[Place::Bearer]);
+    let credential = credential::read(&parts.headers, &[Place::Bearer]).checked();
     // Before everything else: of two lines, a proxy in front may have looked at the other one.
     if let Credential::Malformed(why @ Malformed::Repeated) = credential {
         return Err(Rejection::new(Reason::Malformed(why)));

@@ -66,7 +66,8 @@ pub(crate) enum Denial {
 /// What can be said at once.
 pub(crate) enum Judged {
     Now(Result<Principal, Denial>),
-    Later(Miss),
+    /// Boxed, so that what is said at once stays small.
+    Later(Box<Miss>),
 }
 
 /// A question that takes a look-up.
@@ -101,16 +102,18 @@ impl Keyring {
         let remembered = epoch.cache.recall(&digest, reading.tag);
         let now = inner.clock.boot();
         if reading.is_trusted(now.as_nanos(), inner.max_staleness_nanos) {
-            match remembered {
-                Remembered::Known(known) if now < known.settled_until || known.has_ended(now) => {
+            match epoch.cache.keep_up(remembered, now) {
+                Remembered::Hot(known) | Remembered::Known(known)
+                    if now < known.settled_until || known.has_ended(now) =>
+                {
                     return Judged::Now(inner.judge(known, key.environment(), now));
                 }
                 Remembered::Unknown => return Judged::Now(Err(Denial::Dead(Dead::Unknown))),
                 // Good, but old enough to be looked at again.
-                Remembered::Known(_) | Remembered::Nothing => {}
+                Remembered::Hot(_) | Remembered::Known(_) | Remembered::Nothing => {}
             }
         }
-        Judged::Later(Miss {
+        Judged::Later(Box::new(Miss {
             inner: Arc::clone(inner),
             question: Question {
                 digest,
@@ -119,14 +122,14 @@ impl Keyring {
             },
             epoch: Arc::clone(&epoch),
             environment: key.environment().clone(),
-        })
+        }))
     }
 }
 
 impl Miss {
     /// Waits for a look-up of one's own or somebody else's, at most for the look-up deadline; and
     /// goes by memory where the store does not answer.
-    pub(crate) async fn resolve(self) -> Result<Principal, Denial> {
+    pub(crate) async fn resolve(self: Box<Self>) -> Result<Principal, Denial> {
         let inner = &self.inner;
         let by_memory = || inner.let_in_by_memory(&self.question.digest, &self.environment);
         // Somebody else has just found that the store does not answer, and nobody has to find it

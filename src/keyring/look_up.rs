@@ -82,7 +82,11 @@ impl Flight {
         } else {
             &inner.flights.unknown
         };
-        let Ok(Ok(permit)) = timeout_at(deadline, lane.acquire()).await else {
+        // One whose turn comes at its last moment would be cut off before it is answered: the store
+        // has the work and nobody the answer, and so it goes with all that wait behind it. An
+        // overload that has passed would then never be over.
+        let turn_by = deadline - inner.flights.deadline / 2;
+        let Ok(Ok(permit)) = timeout_at(turn_by, lane.acquire()).await else {
             // Those in front wait for a store that has failed, and so did this one.
             let failed = inner.cooldown.leaves_the_store_alone();
             return Err(if failed {

@@ -20,6 +20,7 @@ mod epoch;
 mod flight;
 mod freshness;
 mod health;
+mod hot;
 mod idle;
 mod last_used;
 mod look_up;

@@ -1,0 +1,52 @@
+//! Writes `docs/performance.md` and its plots from the results in `benches/results`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::{fs, io};
+
+use portcullis_bench::page::{FOLDER, fill};
+use portcullis_bench::record::read;
+
+const TEMPLATE: &str = include_str!("../../performance.md");
+
+fn main() -> ExitCode {
+    match write() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("the page cannot be written: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn write() -> Result<(), String> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = here.join("../docs");
+    let results = results(&here.join("results")).map_err(|error| error.to_string())?;
+    let (machines, figures) = read(&results).map_err(|error| error.to_string())?;
+    let page = fill(TEMPLATE, &machines, &figures)?;
+    let plots = docs.join(FOLDER);
+    let written = (|| {
+        // What is plotted no more goes.
+        if plots.exists() {
+            fs::remove_dir_all(&plots)?;
+        }
+        fs::create_dir_all(&plots)?;
+        for (name, plot) in &page.plots {
+            fs::write(plots.join(name), plot)?;
+        }
+        fs::write(docs.join("performance.md"), &page.text)
+    })();
+    written.map_err(|error: io::Error| error.to_string())?;
+    println!("docs/performance.md, with {} plots, from {} files", page.plots.len(), results.len());
+    Ok(())
+}
+
+fn results(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"))
+        .collect();
+    paths.sort();
+    Ok(paths)
+}

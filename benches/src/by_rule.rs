@@ -1,0 +1,177 @@
+//! A store that keeps nothing: whether there is a key is a rule.
+//!
+//! So that five million keys can be remembered without being kept a second time beside what is
+//! measured, and so that a million junk keys can be told from good ones when they are counted.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use portcullis::key::{KeyDigest, KeyHint, KeyId};
+use portcullis::scope::ScopeSet;
+use portcullis::store::{
+    Decide, FoundKey, KeyName, KeyRecord, KeyStore, ListQuery, LookUp, Metadata, Nudges, Owner,
+    Position, Provenance, Read, Source, StoreError, StoreErrorKind, StoreId, Subjects, SyncReport,
+    Transacted, Use,
+};
+use portcullis::timestamp::Timestamp;
+
+const ID: StoreId = StoreId([1; 16]);
+const REVISION: u64 = 1;
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+/// Whether there is a key.
+type Rule = dyn Fn(&KeyDigest) -> bool + Send + Sync;
+
+/// See the module. Clones share their counts.
+#[derive(Clone)]
+pub struct ByRule {
+    rule: Arc<Rule>,
+    calls: Arc<Calls>,
+}
+
+#[derive(Default)]
+struct Calls {
+    found: AtomicU64,
+    unknown: AtomicU64,
+}
+
+impl ByRule {
+    /// Has the keys that `rule` says.
+    pub fn new(rule: impl Fn(&KeyDigest) -> bool + Send + Sync + 'static) -> Self {
+        Self {
+            rule: Arc::new(rule),
+            calls: Arc::default(),
+        }
+    }
+
+    /// Has every key.
+    pub fn every_key() -> Self {
+        Self::new(|_| true)
+    }
+
+    /// Has no key.
+    pub fn no_key() -> Self {
+        Self::new(|_| false)
+    }
+
+    /// How many look-ups found a key, and how many found none.
+    pub fn calls(&self) -> (u64, u64) {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        (read(&self.calls.found), read(&self.calls.unknown))
+    }
+}
+
+impl fmt::Debug for ByRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ByRule").finish_non_exhaustive()
+    }
+}
+
+/// What a row of a usual key looks like: texts of the usual lengths, each allocated as reading a
+/// row would.
+fn row(digest: &KeyDigest) -> FoundKey {
+    let number = digest.as_bytes().first_chunk().copied();
+    let number = u64::from_be_bytes(number.unwrap_or_default());
+    FoundKey {
+        record: KeyRecord {
+            id: format!("key_{number:022}").parse::<KeyId>().unwrap(),
+            name: KeyName::parse("nightly export").unwrap(),
+            owner: Owner::parse(&format!("customer-{:04}", number % 10_000)).unwrap(),
+            environment: "live".parse().unwrap(),
+            hint: KeyHint::from_stored("acme_live_3Jd4").unwrap(),
+            scopes: ScopeSet::from_stored("reports:read reports:write").unwrap(),
+            enabled: true,
+            created_at: NOW,
+            created_by: Provenance::System,
+            expires_at: None,
+            revoked: None,
+            metadata: Metadata::default(),
+            last_used_at: None,
+            previous: None,
+        },
+        secret_expires_at: None,
+        secret_last_used_at: None,
+    }
+}
+
+fn read_only<T>() -> Result<T, StoreError> {
+    let kind = StoreErrorKind::Unavailable;
+    Err(StoreError::new(kind, "a store that keeps nothing takes no writes"))
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl KeyStore for ByRule {
+    async fn look_up(&self, digest: &KeyDigest, _: Source) -> Result<LookUp, StoreError> {
+        let found = (self.rule)(digest).then(|| row(digest));
+        let count = match found {
+            Some(_) => &self.calls.found,
+            None => &self.calls.unknown,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        Ok(LookUp {
+            store: ID,
+            revision: REVISION,
+            now: NOW,
+            primary: true,
+            found,
+        })
+    }
+
+    async fn sync(&self, _: Option<Position>) -> Result<SyncReport, StoreError> {
+        Ok(SyncReport {
+            position: Position {
+                store: ID,
+                revision: REVISION,
+                nonce: 1,
+            },
+            nonce_then: Some(1),
+            changes: Vec::new(),
+        })
+    }
+
+    fn nudges(&self) -> Box<dyn Nudges> {
+        Box::new(Never)
+    }
+
+    fn is_listening(&self) -> bool {
+        true
+    }
+
+    async fn get(&self, _: &KeyId) -> Result<Read<Option<KeyRecord>>, StoreError> {
+        read_only()
+    }
+
+    async fn list(&self, _: &ListQuery) -> Result<Read<Vec<KeyRecord>>, StoreError> {
+        read_only()
+    }
+
+    async fn transact(&self, _: Subjects, _: Decide) -> Result<Transacted, StoreError> {
+        read_only()
+    }
+
+    async fn touch(&self, _: &[Use]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn digest_algorithm(&self, name: &str) -> Result<String, StoreError> {
+        Ok(name.to_owned())
+    }
+
+    async fn cursor_key(&self) -> Result<[u8; 32], StoreError> {
+        Ok([0; 32])
+    }
+}
+
+#[derive(Debug)]
+struct Never;
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl Nudges for Never {
+    async fn nudged(&mut self) {
+        std::future::pending().await
+    }
+}
