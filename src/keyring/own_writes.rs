@@ -43,15 +43,15 @@ impl OwnWrites {
     /// Those are done with then.
     pub(super) fn are_among(&mut self, changes: &[Change], revision: u64) -> bool {
         let brought = |write: &OwnWrite| {
-            let own = |change: &&Change| {
-                change.revision > write.above && change.revision <= write.revision
-            };
-            changes.iter().filter(own).any(|change| {
+            let since = |change: &&Change| change.revision > write.above;
+            changes.iter().filter(since).any(|change| {
                 let place = change.touched.place;
-                // Where they are many, the one or the other says that it is anywhere.
+                // Where they are many, the one or the other says that it is anywhere; and a store
+                // that has too many to tell says it once, at the end.
                 place == Where::Anywhere
-                    || write.places.contains(&place)
-                    || write.places.contains(&Where::Anywhere)
+                    || change.revision <= write.revision
+                        && (write.places.contains(&place)
+                            || write.places.contains(&Where::Anywhere))
             })
         };
         let due = |write: &&OwnWrite| write.revision <= revision;

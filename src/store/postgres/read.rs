@@ -18,7 +18,7 @@ use crate::timestamp::Timestamp;
 macro_rules! look_up {
     ($digest:literal) => {
         concat!(
-            "SELECT m.store_id, NOT pg_is_in_recovery() AS is_primary, \
+            "SELECT m.store_id, current_setting('transaction_read_only') = 'off' AND NOT pg_is_in_recovery() AS is_primary, \
                     (SELECT max(revision) FROM portcullis.change_sets) AS revision, ",
             sent!("clock_timestamp()" AS "now"),
             ", ",
