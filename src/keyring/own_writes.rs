@@ -105,6 +105,20 @@ mod tests {
                 found: true,
             },
             Test {
+                name: "among too many to be told one by one",
+                touched: &[Shard(1)],
+                changes: &[(9_000, Anywhere)],
+                up_to: 9_000,
+                found: true,
+            },
+            Test {
+                name: "of another one's later change there is no telling",
+                touched: &[Shard(1)],
+                changes: &[(8, Shard(1))],
+                up_to: 8,
+                found: false,
+            },
+            Test {
                 name: "brought under several revisions",
                 touched: &[Shard(1), Shard(3)],
                 changes: &[(6, Shard(1)), (7, Shard(4))],
