@@ -18,19 +18,19 @@ pub(super) const GROUP: Group = Group {
 };
 
 fn measure(world: &mut World) {
-    store(world, "memory", MemoryStore::new());
+    store(world, "memory", &MemoryStore::new());
     #[cfg(feature = "sqlite")]
     {
         use portcullis::store::SqliteStore;
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/keys.db", folder.path().display());
         let sqlite = world.block_on(SqliteStore::connect(&url)).unwrap();
-        store(world, "SQLite", sqlite);
+        store(world, "SQLite", &sqlite);
     }
 }
 
 /// Makes keys in `store`, forgets them by taking a new keyring, and sends each once.
-fn store(world: &mut World, name: &str, store: impl KeyStore + Clone) {
+fn store(world: &mut World, name: &str, store: &(impl KeyStore + Clone)) {
     let keys = world.many(2_000, 50);
     let maker = world.keyring(store.clone(), |builder| builder);
     let credentials = world.block_on(make(&maker, keys));
