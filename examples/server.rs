@@ -1,9 +1,17 @@
 //! A whole service on portcullis: `cargo run --example server`, then follow what it prints.
 //!
-//! Configured by environment variables: `PORTCULLIS_ADDR` (default `127.0.0.1:3000`),
-//! `DATABASE_URL` (default `sqlite://portcullis.db`; `memory:`), `PORTCULLIS_ADMIN_TOKEN`,
-//! `PORTCULLIS_MAX_STALENESS_MS`, `PORTCULLIS_POLL_MS`, `PORTCULLIS_LOOKUP_DEADLINE_MS`,
-//! `RUST_LOG`.
+//! Configured by environment variables:
+//!
+//! - `PORTCULLIS_ADDR`: where to listen; default `127.0.0.1:3000`.
+//! - `DATABASE_URL`: `postgres://USER:PASSWORD@HOST/DATABASE`, where any number of replicas share
+//!   their keys; `sqlite://FILE`, default `sqlite://portcullis.db`; or `memory:`.
+//! - `PORTCULLIS_ADMIN_TOKEN`: opens the admin API. Without it, a new store gets a first key, which
+//!   is printed.
+//! - `PORTCULLIS_MAX_STALENESS_MS`, `PORTCULLIS_POLL_MS`, `PORTCULLIS_LOOKUP_DEADLINE_MS`: default
+//!   5000, 1000 and 500.
+//! - `PORTCULLIS_OUTAGE_GRACE_MS`: for how long keys that were good go on working while the store is
+//!   away, **also those that are revoked meanwhile**; default: not at all.
+//! - `RUST_LOG`: default `info`.
 
 use std::env::{self, VarError};
 use std::error::Error;
@@ -18,7 +26,7 @@ use axum::{Json, Router};
 use portcullis::admin::Admin;
 use portcullis::keyring::BuildError;
 use portcullis::scope::Grant;
-use portcullis::store::{KeyStore, MemoryStore, SqliteStore};
+use portcullis::store::{KeyStore, MemoryStore, PostgresStore, SqliteStore};
 use portcullis::{ApiKeyLayer, Keyring, Principal, require_scope};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -32,23 +40,24 @@ use tracing_subscriber::EnvFilter;
 /// kills a process.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
-    match run().await {
+    match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            // The last word: nothing runs in the background any more.
             eprintln!("server: {}", with_causes(&*error));
             ExitCode::FAILURE
         }
     }
 }
 
+#[tokio::main]
 async fn run() -> Result<(), Box<dyn Error>> {
     let addr = variable("PORTCULLIS_ADDR")?.unwrap_or_else(|| "127.0.0.1:3000".to_owned());
     let admin_token = variable("PORTCULLIS_ADMIN_TOKEN")?;
@@ -62,6 +71,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
     }
     if let Some(time) = milliseconds("PORTCULLIS_LOOKUP_DEADLINE_MS")? {
         builder = builder.lookup_deadline(time);
+    }
+    if let Some(time) = milliseconds("PORTCULLIS_OUTAGE_GRACE_MS")? {
+        builder = builder.dangerously_accept_known_keys_during_outage(time);
     }
     let keyring = builder
         .build()
@@ -139,8 +151,13 @@ async fn health(State(keyring): State<Keyring>) -> Json<Value> {
         "status": "ok",
         "in_sync": health.in_sync,
         "lease_age_ms": health.lease_age.map(|age| age.as_millis()),
+        "sync_lag_ms": health.sync_lag.map(|lag| lag.as_millis()),
+        "listening": health.listening,
         "revision": health.revision,
         "epoch": health.epoch,
+        "history_breaks": health.history_breaks,
+        "refuses_what_it_saw_revoked": health.refuses_what_it_saw_revoked,
+        "judged_in_outage": health.judged_in_outage,
         "lookups_answered": health.lookups_answered,
         "known": health.known,
         "unknown": health.unknown,
@@ -159,12 +176,25 @@ async fn store() -> Result<Arc<dyn KeyStore>, Box<dyn Error>> {
         })?;
         return Ok(Arc::new(store));
     }
+    if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+        let store = PostgresStore::connect(&url).await.map_err(|error| {
+            let error = with_causes(&error);
+            format!(
+                "DATABASE_URL: {error}; it takes postgres://USER:PASSWORD@HOST/DATABASE, of a \
+                 database that is there"
+            )
+        })?;
+        return Ok(Arc::new(store));
+    }
     // The rest of a URL may hold a password, and so may what only looks like a scheme.
     let scheme = match url.split_once("://") {
         Some((scheme, _)) => format!("the scheme {scheme:?}"),
         None => "no scheme that is known here".to_owned(),
     };
-    Err(format!("DATABASE_URL has {scheme}; it takes sqlite://FILE or memory:").into())
+    Err(
+        format!("DATABASE_URL has {scheme}; it takes postgres://…, sqlite://FILE or memory:")
+            .into(),
+    )
 }
 
 /// Whoever starts a new store gets the first key, once, on the terminal and not in the log.
@@ -243,10 +273,11 @@ fn variable_behind(error: &BuildError) -> &'static str {
     match error {
         BuildError::PollTooSeldom { .. } => "PORTCULLIS_POLL_MS: ",
         BuildError::DeadlineTooLong { .. } => "PORTCULLIS_LOOKUP_DEADLINE_MS: ",
-        BuildError::TooSmall { option, .. } => match *option {
+        BuildError::TooSmall { option, .. } | BuildError::TooLong { option, .. } => match *option {
             "max_staleness" => "PORTCULLIS_MAX_STALENESS_MS: ",
             "poll_interval" => "PORTCULLIS_POLL_MS: ",
             "lookup_deadline" => "PORTCULLIS_LOOKUP_DEADLINE_MS: ",
+            "dangerously_accept_known_keys_during_outage" => "PORTCULLIS_OUTAGE_GRACE_MS: ",
             _ => "",
         },
         _ => "",

@@ -34,7 +34,7 @@ pub(crate) enum Credential<'a> {
     },
     /// One credential.
     Presented {
-        /// It.
+        /// It. Whether it is a bearer token is said by [`Credential::checked`] only.
         token: &'a [u8],
         /// Which of the places it came from.
         place: usize,
@@ -70,7 +70,21 @@ pub(crate) enum Place {
     Header(HeaderName),
 }
 
-/// Reads the one credential that is in one of `places`, each of which is another header.
+impl Credential<'_> {
+    /// With the characters of the token looked at. The gate leaves that until it is known that
+    /// the token is no key, since every key is a bearer token.
+    pub(crate) fn checked(self) -> Self {
+        match self {
+            Self::Presented { token, .. } if !syntax::is_b64token(token) => {
+                Self::Malformed(Malformed::NotBearerToken)
+            }
+            checked => checked,
+        }
+    }
+}
+
+/// Reads the one credential that is in one of `places`, each of which is another header, without a
+/// look at what a token is made of.
 pub(crate) fn read<'a>(headers: &'a HeaderMap, places: &[Place]) -> Credential<'a> {
     let mut found = Credential::Absent;
     for (place, header) in places.iter().enumerate() {
@@ -243,7 +257,11 @@ mod tests {
             ),
         ];
         for (name, lines, expected) in cases {
-            assert_eq!(read(&headers(lines), &places()), expected, "{name}");
+            assert_eq!(
+                read(&headers(lines), &places()).checked(),
+                expected,
+                "{name}"
+            );
         }
     }
 
@@ -269,7 +287,7 @@ mod tests {
                 }
                 _ => NOT_A_TOKEN,
             };
-            assert_eq!(read(&lines, &places()), expected, "{byte:#04x}");
+            assert_eq!(read(&lines, &places()).checked(), expected, "{byte:#04x}");
         }
     }
 }

@@ -56,6 +56,7 @@
 //! | `axum` | [`Principal`], `Option<Principal>` and [`Scoped`] as extractors | yes |
 //! | `admin` | the [router](admin) that manages keys | |
 //! | `sqlite` | [`SqliteStore`](store::SqliteStore) | |
+//! | `postgres` | [`PostgresStore`](store::PostgresStore) | |
 //! | `testing` | [callers for your own handler tests, a fake clock, a store that fails on command](testing), the [suite](store::conformance) for stores | |
 //! | `blake3` | [BLAKE3](key::DigestAlgorithm::blake3) as the digest of keys | |
 //!
@@ -102,8 +103,12 @@ pub use principal::Principal;
 pub mod manual {
     #[doc = include_str!("../docs/defaults.md")]
     pub mod defaults {}
+    #[doc = include_str!("../docs/faults.md")]
+    pub mod faults {}
     #[doc = include_str!("../docs/freshness.md")]
     pub mod freshness {}
     #[doc = include_str!("../docs/http.md")]
     pub mod http {}
+    #[doc = include_str!("../docs/scaling.md")]
+    pub mod scaling {}
 }

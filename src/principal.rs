@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::clock::BootTime;
 use crate::key::{Environment, KeyDigest, KeyId};
@@ -18,6 +20,7 @@ use crate::timestamp::Timestamp;
 #[derive(Clone)]
 pub struct Principal {
     known: Arc<Known>,
+    in_outage: bool,
 }
 
 /// What a keyring remembers of a key: everything that judging a request takes.
@@ -25,16 +28,38 @@ pub(crate) struct Known {
     /// The positive tag that was read before the look-up began.
     pub(crate) tag: u64,
     pub(crate) standing: Standing,
+    /// Until then neither the end nor the age of this has to be looked at.
+    pub(crate) settled_until: BootTime,
     /// The lower of the key's end and the secret's, on the boot clock.
-    pub(crate) ends: Option<BootTime>,
+    ends: Option<BootTime>,
     pub(crate) digest: KeyDigest,
     pub(crate) usage: Arc<Usage>,
+    /// When the map that keeps this last heard that it is used, boot clock nanoseconds.
+    heard: AtomicU64,
     pub(crate) environment: Environment,
     id: KeyId,
     name: KeyName,
     owner: Owner,
     scopes: ScopeSet,
     expires_at: Option<Timestamp>,
+}
+
+/// For how long a row that was read says all there is to say.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    /// From then on the row is read again.
+    pub(crate) look_again: BootTime,
+    /// The lower of the key's end and the secret's, on the boot clock.
+    pub(crate) ends: Option<BootTime>,
+}
+
+impl Span {
+    /// For ever: a row that nobody reads again.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) const ENDLESS: Self = Self {
+        look_again: BootTime::from_nanos(u64::MAX),
+        ends: None,
+    };
 }
 
 /// What a key's row says of it, its end apart.
@@ -50,7 +75,7 @@ impl Known {
         found: FoundKey,
         digest: KeyDigest,
         tag: u64,
-        ends: Option<BootTime>,
+        span: Span,
         usage: Arc<Usage>,
     ) -> Self {
         let expires_at = found.expires_at();
@@ -60,12 +85,15 @@ impl Known {
             (None, false) => Standing::Disabled,
             (None, true) => Standing::Live,
         };
+        let Span { look_again, ends } = span;
         Self {
             tag,
             standing,
+            settled_until: ends.map_or(look_again, |ends| ends.min(look_again)),
             ends,
             digest,
             usage,
+            heard: AtomicU64::new(0),
             environment: record.environment,
             id: record.id,
             name: record.name,
@@ -74,11 +102,41 @@ impl Known {
             expires_at,
         }
     }
+
+    /// Whether the key's life, or that of this secret, is over.
+    #[inline]
+    pub(crate) fn has_ended(&self, now: BootTime) -> bool {
+        self.settled_until <= now && self.ends.is_some_and(|end| end <= now)
+    }
+
+    pub(crate) fn id(&self) -> &KeyId {
+        &self.id
+    }
+}
+
+impl Known {
+    /// Whether the map has to be told that this is used. Of a crowd, about one is told so.
+    #[inline]
+    pub(crate) fn is_unheard(&self, now: BootTime, patience: Duration) -> bool {
+        let heard = BootTime::from_nanos(self.heard.load(Ordering::Relaxed));
+        if now.saturating_since(heard) < patience {
+            return false;
+        }
+        self.heard.store(now.as_nanos(), Ordering::Relaxed);
+        true
+    }
 }
 
 impl Principal {
     pub(crate) fn new(known: Arc<Known>) -> Self {
-        Self { known }
+        let in_outage = false;
+        Self { known, in_outage }
+    }
+
+    /// Let in while the store was away, by what was remembered from before.
+    pub(crate) fn in_outage(known: Arc<Known>) -> Self {
+        let in_outage = true;
+        Self { known, in_outage }
     }
 
     /// The key's stable id. Use it for what hangs on the key, such as limits.
@@ -119,6 +177,19 @@ impl Principal {
         scope
             .parse()
             .is_ok_and(|scope| self.known.scopes.allows(&scope))
+    }
+
+    /// Whether the key was let in although nobody can say whether it is still good: the store is
+    /// away, and an outage grace goes on with what was remembered of it. Always `false` unless
+    /// [`Builder::dangerously_accept_known_keys_during_outage`] was called.
+    ///
+    /// The key may have been revoked elsewhere since. A handler that changes something for good
+    /// can refuse with 503 here, and go on reading.
+    ///
+    /// [`Builder::dangerously_accept_known_keys_during_outage`]:
+    ///     crate::keyring::Builder::dangerously_accept_known_keys_during_outage
+    pub fn is_judged_in_outage(&self) -> bool {
+        self.in_outage
     }
 
     pub(crate) fn digest(&self) -> KeyDigest {

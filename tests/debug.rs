@@ -26,10 +26,10 @@ use portcullis::scope::{Catalogue, Demand, Grant, InvalidScope, Scope, ScopeSet,
 use portcullis::store::conformance::{Backend, Stage};
 use portcullis::store::{
     Change, Decision, Falsifies, FoundKey, InvalidMetadata, InvalidText, KeyName, KeyRecord,
-    KeyStore, ListQuery, LookUp, MemoryStore, Metadata, Outcome, Owner, Position, Previous,
-    Provenance, Read, Refusal, Replay, ReplayKey, Revocation, Rows, Source, SqliteStore, Status,
-    StoreError, StoreErrorKind, StoreId, Subjects, SyncReport, Touched, Transacted, Use, Where,
-    Whose,
+    KeyStore, ListQuery, LookUp, MemoryStore, Metadata, Outcome, Owner, Position, PostgresStore,
+    Previous, Provenance, Read, Refusal, Replay, ReplayKey, Revocation, Rows, Source, SqliteStore,
+    Status, StoreError, StoreErrorKind, StoreId, Subjects, SyncReport, Touched, Transacted, Use,
+    Where, Whose,
 };
 use portcullis::testing::{CallerLayer, FakeClock, FaultStore, Faults, Switch, anonymous, caller};
 use portcullis::timestamp::{InvalidTimestamp, Timestamp};
@@ -510,6 +510,34 @@ async fn the_embedded_store_and_its_options() {
     let other = format!("postgres://me:{TOKEN}@localhost/keys");
     sheet.hides(SqliteStore::options(&other));
     sheet.hides(SqliteStore::connect(&other).await.unwrap_err());
+    sheet.passes();
+}
+
+#[tokio::test]
+async fn the_store_for_many_replicas_and_its_options() {
+    let world = World::new().await;
+    let mut sheet = Sheet::of(&world);
+    let url = format!("postgres://me:{TOKEN}@localhost:5433/keys");
+    let replica = format!("postgres://me:{TOKEN}@replica/keys");
+    sheet.shows(
+        PostgresStore::options(&url).look_ups_at(&replica),
+        "PostgresStoreOptions { server: Some(\"localhost:5433/keys\"), \
+         look_ups_at: Some(\"replica:5432/keys\"), look_ups_through_a_pooler: false, \
+         migrate: true, .. }",
+    );
+    // Nobody is there, and the error says so.
+    sheet.hides(
+        PostgresStore::connect(&format!("{url}?port=1"))
+            .await
+            .unwrap_err(),
+    );
+    // A database of the wrong kind may have a password in its URL.
+    let other = format!("mysql://me:{TOKEN}@localhost/keys");
+    sheet.hides(PostgresStore::options(&other));
+    sheet.hides(PostgresStore::connect(&other).await.unwrap_err());
+    let unreadable = format!("postgres://me:{TOKEN}@localhost:{TOKEN}/keys");
+    sheet.hides(PostgresStore::options(&unreadable));
+    sheet.hides(PostgresStore::connect(&unreadable).await.unwrap_err());
     sheet.passes();
 }
 

@@ -216,6 +216,9 @@ fn a_caller_that_is_told_nothing_more_grants_nothing_and_is_a_key_of_its_own() {
     assert!(principal.scopes().is_empty());
     assert_eq!(principal.expires_at(), None);
     assert_eq!(acme.clone().principal().key_id(), principal.key_id());
+    assert!(!acme.clone().principal().is_judged_in_outage());
+    let in_outage = acme.clone().judged_in_outage().principal();
+    assert!(in_outage.is_judged_in_outage());
     let another = caller("acme-corp").principal();
     assert_ne!(another.key_id(), principal.key_id());
 }

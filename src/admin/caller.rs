@@ -10,7 +10,7 @@ use super::Desk;
 use super::answer::Refused;
 use crate::credential::{self, Credential, Malformed, Place};
 use crate::key::KeyId;
-use crate::keyring::Caller;
+use crate::keyring::{Caller, Unavailable};
 use crate::layer::{Authentication, Reason, Rejection};
 use crate::scope::{Demand, Scope};
 use crate::store::{KeyRecord, Owner};
@@ -92,7 +92,7 @@ fn confined_to(caller: &Caller) -> Option<&Owner> {
 }
 
 async fn identify(desk: &Desk, parts: &Parts) -> Result<Caller, Rejection> {
-    let credential = credential::read(&parts.headers, &[Place::Bearer]);
+    let credential = credential::read(&parts.headers, &[Place::Bearer]).checked();
     // Before everything else: of two lines, a proxy in front may have looked at the other one.
     if let Credential::Malformed(why @ Malformed::Repeated) = credential {
         return Err(Rejection::new(Reason::Malformed(why)));
@@ -100,6 +100,12 @@ async fn identify(desk: &Desk, parts: &Parts) -> Result<Caller, Rejection> {
     // A layer around this router has taken the key out of the headers.
     let keyring = &desk.gate.keyring;
     if let Some(principal) = Authentication::principal_for(&parts.extensions, keyring) {
+        // A key whose standing nobody knows neither changes keys nor reads about them, even should
+        // the store come back between the two.
+        if principal.is_judged_in_outage() {
+            let why = Unavailable::StoreFailed;
+            return Err(Rejection::new(Reason::Unavailable(why)));
+        }
         return Ok(Caller::Key(principal.clone()));
     }
     match credential {

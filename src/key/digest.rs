@@ -4,8 +4,24 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
+use sha2::block_api::compress256;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+
+/// The padding of a message takes a byte and its length eight more.
+const LONGEST_IN_ONE_BLOCK: usize = 64 - 9;
+
+/// Where SHA-256 begins (FIPS 180-4, 5.3.3).
+const INITIAL_STATE: [u32; 8] = [
+    0x6a09_e667,
+    0xbb67_ae85,
+    0x3c6e_f372,
+    0xa54f_f53a,
+    0x510e_527f,
+    0x9b05_688c,
+    0x1f83_d9ab,
+    0x5be0_cd19,
+];
 
 /// The digest of a key exactly as it was sent: all that a store ever sees of it.
 ///
@@ -27,7 +43,23 @@ pub struct KeyDigest([u8; 32]);
 impl KeyDigest {
     /// The SHA-256 of `bytes`.
     pub(crate) fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
+        if bytes.len() > LONGEST_IN_ONE_BLOCK {
+            return Self(Sha256::digest(bytes).into());
+        }
+        // Every key fits one block, and which one it is follows from its length alone: the general
+        // way, which takes bytes as they come, costs a third of a hash more (FIPS 180-4, 5.1.1).
+        let mut block = [0; 64];
+        block[..bytes.len()].copy_from_slice(bytes);
+        block[bytes.len()] = 0x80;
+        let bits = 8 * bytes.len() as u64;
+        block[56..].copy_from_slice(&bits.to_be_bytes());
+        let mut state = INITIAL_STATE;
+        compress256(&mut state, &[block]);
+        let mut digest = [0; 32];
+        for (to, word) in digest.as_chunks_mut::<4>().0.iter_mut().zip(state) {
+            *to = word.to_be_bytes();
+        }
+        Self(digest)
     }
 
     /// A digest read back from a store.
@@ -109,6 +141,16 @@ mod tests {
     fn from_hex(hex: &str) -> KeyDigest {
         let byte = |at: usize| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap();
         KeyDigest::from_bytes(std::array::from_fn(byte))
+    }
+
+    #[test]
+    fn the_short_way_is_the_general_one() {
+        let bytes: Vec<u8> = (0..200).collect();
+        for length in 0..bytes.len() {
+            let general: [u8; 32] = Sha256::digest(&bytes[..length]).into();
+            let short = KeyDigest::of(&bytes[..length]);
+            assert_eq!(*short.as_bytes(), general, "{length} bytes");
+        }
     }
 
     #[test]

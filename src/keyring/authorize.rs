@@ -66,7 +66,8 @@ pub(crate) enum Denial {
 /// What can be said at once.
 pub(crate) enum Judged {
     Now(Result<Principal, Denial>),
-    Later(Miss),
+    /// Boxed, so that what is said at once stays small.
+    Later(Box<Miss>),
 }
 
 /// A question that takes a look-up.
@@ -91,6 +92,7 @@ impl Keyring {
     #[inline]
     pub(crate) fn authorize(&self, key: &ParsedKey<'_>) -> Judged {
         let inner = &self.inner;
+        inner.idle.note_request();
         let digest = key.digest();
         // The order is the design: one epoch, one reading of lease and tag, used for the cache
         // and the flight alike, then the entry, and the clock last. A request that is held up
@@ -100,15 +102,18 @@ impl Keyring {
         let remembered = epoch.cache.recall(&digest, reading.tag);
         let now = inner.clock.boot();
         if reading.is_trusted(now.as_nanos(), inner.max_staleness_nanos) {
-            match remembered {
-                Remembered::Known(known) => {
+            match epoch.cache.keep_up(remembered, now) {
+                Remembered::Hot(known) | Remembered::Known(known)
+                    if now < known.settled_until || known.has_ended(now) =>
+                {
                     return Judged::Now(inner.judge(known, key.environment(), now));
                 }
                 Remembered::Unknown => return Judged::Now(Err(Denial::Dead(Dead::Unknown))),
-                Remembered::Nothing => {}
+                // Good, but old enough to be looked at again.
+                Remembered::Hot(_) | Remembered::Known(_) | Remembered::Nothing => {}
             }
         }
-        Judged::Later(Miss {
+        Judged::Later(Box::new(Miss {
             inner: Arc::clone(inner),
             question: Question {
                 digest,
@@ -117,22 +122,43 @@ impl Keyring {
             },
             epoch: Arc::clone(&epoch),
             environment: key.environment().clone(),
-        })
+        }))
     }
 }
 
 impl Miss {
-    /// Waits for a look-up of one's own or somebody else's, at most for the look-up deadline.
-    pub(crate) async fn resolve(self) -> Result<Principal, Denial> {
+    /// Waits for a look-up of one's own or somebody else's, at most for the look-up deadline; and
+    /// goes by memory where the store does not answer.
+    pub(crate) async fn resolve(self: Box<Self>) -> Result<Principal, Denial> {
+        let inner = &self.inner;
+        let by_memory = || inner.let_in_by_memory(&self.question.digest, &self.environment);
+        // Somebody else has just found that the store does not answer, and nobody has to find it
+        // again, each for the length of a deadline. When the pause is over one of them does.
+        if inner.cooldown.leaves_the_store_alone()
+            && let Some(principal) = by_memory()
+        {
+            return Ok(principal);
+        }
+        let answer = self.by_store().await;
+        match answer {
+            Err(Denial::Unavailable(Unavailable::StoreFailed | Unavailable::Deadline)) => {
+                by_memory().map_or(answer, Ok)
+            }
+            _ => answer,
+        }
+    }
+
+    /// Waits for a look-up, and has nothing to go by where that fails.
+    pub(crate) async fn by_store(&self) -> Result<Principal, Denial> {
         let Self {
             inner,
             epoch,
             question,
             environment,
         } = self;
-        match inner.flights.join(&inner, epoch, question).await {
+        match inner.flights.join(inner, epoch, *question).await {
             // The clock is read after the wait: a key that ended meanwhile is dead.
-            Landing::Found(known) => inner.judge(known, &environment, inner.clock.boot()),
+            Landing::Found(known) => inner.judge(known, environment, inner.clock.boot()),
             Landing::Unknown => Err(Denial::Dead(Dead::Unknown)),
             Landing::Unavailable(why) => Err(Denial::Unavailable(why)),
         }
@@ -159,10 +185,10 @@ impl Inner {
 
 /// Why a key that exists opens nothing, if it does not.
 #[inline]
-fn death(known: &Known, environment: &Environment, now: BootTime) -> Option<Dead> {
+pub(super) fn death(known: &Known, environment: &Environment, now: BootTime) -> Option<Dead> {
     match known.standing {
         Standing::Revoked => Some(Dead::Revoked),
-        _ if known.ends.is_some_and(|end| end <= now) => Some(Dead::Expired),
+        _ if known.has_ended(now) => Some(Dead::Expired),
         Standing::Disabled => Some(Dead::Disabled),
         // The row is the truth, and it is what the caller's environment was checked against.
         Standing::Live if known.environment != *environment => Some(Dead::Environment),

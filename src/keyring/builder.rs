@@ -4,19 +4,26 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, Notify, watch};
+use tokio::sync::{Notify, watch};
 
 use super::agreement::Agreement;
 use super::authority::SelfService;
+use super::cache::time_to_keep;
 use super::epoch::{CacheSizes, Timeline};
 use super::flight::Flights;
+use super::idle::Idle;
 use super::last_used::LastUsed;
 use super::once_found::OnceFound;
+use super::outage::Outage;
+use super::seen_revoked::SeenRevoked;
 use super::{Inner, Keyring, budget, cooldown, sync};
 use crate::clock::{Clock, SystemClock};
 use crate::key::{ChecksumSecret, DigestAlgorithm, DigestHasherBuilder, InvalidFormat, KeyFormat};
 use crate::scope::{Catalogue, InvalidScope};
 use crate::store::KeyStore;
+
+/// Whoever wants to do without the store for longer wants another store.
+const LONGEST_OUTAGE_GRACE: Duration = Duration::from_hours(24);
 
 /// Builds a [`Keyring`]. Each method says what it is when it is not called.
 #[must_use]
@@ -38,6 +45,8 @@ pub struct Builder {
     waiting_requests: usize,
     unknown_lookups: (u32, u32),
     last_used_every: Duration,
+    outage_grace: Option<Duration>,
+    poll_when_idle: bool,
 }
 
 /// Why a keyring cannot be built like this. Always a mistake in the configuration: a store that
@@ -86,6 +95,16 @@ pub enum BuildError {
         /// As configured.
         value: String,
     },
+    /// A time that has to be less than it is.
+    #[error("{option} must be at most {most:?}, and is {value:?}")]
+    TooLong {
+        /// Which option.
+        option: &'static str,
+        /// The most it may be.
+        most: Duration,
+        /// As configured.
+        value: Duration,
+    },
     /// There is no Tokio runtime to run the background task on.
     #[error("a keyring must be built inside a Tokio runtime")]
     NoRuntime(#[source] tokio::runtime::TryCurrentError),
@@ -100,6 +119,8 @@ struct Followers<W> {
     writing: W,
     /// Makes the next sync come at once.
     wake: Arc<Notify>,
+    /// Tells of the first request after a poll.
+    request: Arc<Notify>,
     /// Tells that the last keyring is gone.
     gone: watch::Receiver<()>,
 }
@@ -124,6 +145,8 @@ impl Builder {
             waiting_requests: 2_000,
             unknown_lookups: (200, 1_000),
             last_used_every: Duration::from_mins(5),
+            outage_grace: None,
+            poll_when_idle: true,
         }
     }
 
@@ -188,6 +211,17 @@ impl Builder {
         self
     }
 
+    /// Whether to poll also while there are no requests. By default that is done. `false` lets a
+    /// database sleep that does so when nobody uses it: a poll interval without a request is the
+    /// last one with a poll, and the next request makes the next sync come at once. If it comes
+    /// after the end of the lease, it is answered by a look-up meanwhile.
+    ///
+    /// [`Health::in_sync`](super::Health::in_sync) is then `false` while nobody asks.
+    pub fn poll_when_idle(mut self, poll: bool) -> Self {
+        self.poll_when_idle = poll;
+        self
+    }
+
     /// How long a request waits for a look-up before it is answered with 503. Less than
     /// `max_staleness`. Defaults to 500 ms, or to half of `max_staleness` if that is less.
     pub fn lookup_deadline(mut self, lookup_deadline: Duration) -> Self {
@@ -222,6 +256,28 @@ impl Builder {
         self
     }
 
+    /// **Weakens revocation.** Lets keys that were good keep working for this long after the lease
+    /// is over, while the store is away. Off by default: then such requests are answered with 503.
+    ///
+    /// A key that is revoked meanwhile, through another replica or by hand, lives on here until the
+    /// store is back, at most for `max_staleness` and this on top; and so does one that was rotated,
+    /// disabled, or deprived of a scope. What this very process has revoked, or has read as
+    /// revoked, stays refused.
+    ///
+    /// It applies to a request only if the last successful sync is older than `max_staleness` *and*
+    /// its look-up failed in the store, by an error or by its deadline. It lets in only what this
+    /// process knows to have been good, within the end of its life; every key that was used in the
+    /// ten minutes before the outage is known, as far as [`capacity`](Self::capacity) goes.
+    /// Environment and scopes are judged as ever. [`Principal::is_judged_in_outage`] tells such
+    /// requests apart, so that a handler can refuse what must not be done with a dead key; the admin
+    /// router refuses all of them. At least a millisecond and at most a day.
+    ///
+    /// [`Principal::is_judged_in_outage`]: crate::Principal::is_judged_in_outage
+    pub fn dangerously_accept_known_keys_during_outage(mut self, grace: Duration) -> Self {
+        self.outage_grace = Some(grace);
+        self
+    }
+
     /// Whose clock measures what may be trusted. Defaults to the machine's.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -237,12 +293,18 @@ impl Builder {
         let Followers {
             writing,
             wake,
+            request,
             gone,
         } = followers;
         let weak: Weak<Inner> = Arc::downgrade(&keyring.inner);
         let store = Arc::clone(&keyring.inner.store);
         runtime.spawn(writing);
-        runtime.spawn(sync::run(weak, store, poll_interval, wake, gone));
+        let rhythm = sync::Rhythm {
+            poll: poll_interval,
+            wake,
+            request,
+        };
+        runtime.spawn(sync::run(weak, store, rhythm, gone));
         Ok(keyring)
     }
 
@@ -270,6 +332,8 @@ impl Builder {
         let hasher =
             DigestHasherBuilder::new().map_err(|error| BuildError::NoRandomness(error.into()))?;
         let wake = Arc::new(Notify::new());
+        let idle = Idle::polling_all_the_same(self.poll_when_idle);
+        let request = idle.request();
         let (last_keyring, gone) = watch::channel(());
         let (a_second, burst) = self.unknown_lookups;
         let (last_used, writing) = LastUsed::new(Arc::clone(&self.store), self.last_used_every);
@@ -285,6 +349,7 @@ impl Builder {
             timeline: Timeline::new(CacheSizes {
                 positive: self.known_keys,
                 negative: self.unknown_keys,
+                kept: time_to_keep(self.max_staleness, self.outage_grace),
                 hasher: hasher.clone(),
             }),
             once_found: OnceFound::with_room_for(self.known_keys, hasher),
@@ -295,18 +360,22 @@ impl Builder {
             ),
             cooldown: cooldown::Cooldown::new(),
             budget: budget::Budget::new(a_second, burst),
+            outage: Outage::new(self.max_staleness, self.outage_grace),
+            seen_revoked: SeenRevoked::default(),
             max_staleness: self.max_staleness,
             max_staleness_nanos: u64::try_from(self.max_staleness.as_nanos()).unwrap_or(u64::MAX),
             // Two syncs that each take this long, a poll apart, still renew the lease in time.
             sync_deadline: self.max_staleness / 4,
             last_used,
-            last_sync: Mutex::new(Ok(())),
+            syncs: sync::Syncs::default(),
+            idle,
             wake: Arc::clone(&wake),
             _last_keyring: last_keyring,
         });
         let followers = Followers {
             writing,
             wake,
+            request,
             gone,
         };
         Ok((Keyring { inner }, followers))
@@ -335,6 +404,17 @@ impl Builder {
         at_least("waiting requests", self.waiting_requests, 1)?;
         at_least("unknown look-ups a second", self.unknown_lookups.0, 1)?;
         at_least("unknown look-ups at once", self.unknown_lookups.1, 1)?;
+        if let Some(grace) = self.outage_grace {
+            let option = "dangerously_accept_known_keys_during_outage";
+            at_least(option, grace, least)?;
+            if grace > LONGEST_OUTAGE_GRACE {
+                return Err(BuildError::TooLong {
+                    option,
+                    most: LONGEST_OUTAGE_GRACE,
+                    value: grace,
+                });
+            }
+        }
         if poll_interval > self.max_staleness / 4 {
             return Err(BuildError::PollTooSeldom {
                 poll_interval,

@@ -127,6 +127,16 @@ impl Cooldown {
         self.digests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether a look-up would have to wait, because the last one failed: until its pause is over,
+    /// and then until the one who asks has an answer.
+    pub(crate) fn leaves_the_store_alone(&self) -> bool {
+        match *self.phase.borrow() {
+            Phase::Healthy => false,
+            Phase::Cooling(until) => Instant::now() < until,
+            Phase::Probing => true,
+        }
+    }
+
     pub(crate) fn is_healthy(&self) -> bool {
         *self.phase.borrow() == Phase::Healthy
     }

@@ -8,11 +8,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
 use super::cache::Cache;
 use super::freshness::{Falsified, Freshness};
+use super::own_writes::OwnWrites;
 use crate::key::DigestHasherBuilder;
 use crate::store::{Change, Falsifies, Position, StoreId, Touched, Where};
 
@@ -21,6 +23,11 @@ const SHARDS: usize = 1 << 16;
 
 pub(crate) struct Epoch {
     pub(crate) number: u64,
+    /// Whose history it is; `None` before the first sync.
+    pub(crate) store: Option<StoreId>,
+    /// Since the history broke, the store may have forgotten revocations: what was seen revoked is
+    /// refused.
+    pub(crate) refuses_seen_revoked: bool,
     pub(crate) freshness: Freshness,
     pub(crate) cache: Cache,
 }
@@ -30,29 +37,49 @@ pub(crate) struct Epoch {
 pub(crate) struct CacheSizes {
     pub(crate) positive: u64,
     pub(crate) negative: u64,
+    /// How long what is known of a key is kept.
+    pub(crate) kept: Duration,
     pub(crate) hasher: DigestHasherBuilder,
 }
 
 /// The current epoch, and what only syncs and writes look at.
 pub(crate) struct Timeline {
     current: ArcSwap<Epoch>,
-    history: Mutex<Followed>,
+    history: Mutex<History>,
     epochs: AtomicU64,
     sizes: CacheSizes,
 }
 
+#[derive(Default)]
+struct History {
+    followed: Followed,
+    ours: OwnWrites,
+}
+
 /// How far the store's history was followed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Followed {
     /// Up to where every change row has been applied to the current epoch.
     pub(crate) applied: Option<Position>,
-    /// The newest revision seen, here or by a write.
+    /// The newest revision seen: by a sync, by a write, or by a look-up that the primary answered.
     pub(crate) highest: u64,
     /// How many writes of ours were heeded.
     pub(crate) writes: u64,
     /// Every change up to this revision has been heeded in the current epoch, be it by a sync or
     /// as a write of ours that followed on the one before.
     pub(crate) seamless: u64,
+    /// How often the history was found broken.
+    pub(crate) breaks: u64,
+}
+
+/// A write of ours, as the store has answered it.
+pub(crate) struct Write<'a> {
+    pub(crate) store: StoreId,
+    /// At which it committed, or at which it found its change already made.
+    pub(crate) revision: u64,
+    /// What it put out of date.
+    pub(crate) touched: &'a [Touched],
+    pub(crate) committed: bool,
 }
 
 /// How a write fits into the history that was followed.
@@ -64,6 +91,18 @@ pub(crate) enum Fit {
     Gap,
     /// It went to another history; what was remembered is dropped.
     Broken,
+    /// The history was found broken while it was under way, and nobody can tell to which of the
+    /// two it went; what was remembered is dropped.
+    Astray,
+}
+
+/// What a new epoch is for.
+struct Start {
+    /// Whose history; `None` is that of before.
+    store: Option<StoreId>,
+    revision: u64,
+    /// Whether the history broke.
+    broken: bool,
 }
 
 impl Timeline {
@@ -71,15 +110,12 @@ impl Timeline {
         Self {
             current: ArcSwap::from_pointee(Epoch {
                 number: 0,
+                store: None,
+                refuses_seen_revoked: false,
                 freshness: Freshness::at(0, SHARDS),
                 cache: Cache::new(&sizes),
             }),
-            history: Mutex::new(Followed {
-                applied: None,
-                highest: 0,
-                writes: 0,
-                seamless: 0,
-            }),
+            history: Mutex::default(),
             epochs: AtomicU64::new(0),
             sizes,
         }
@@ -91,125 +127,223 @@ impl Timeline {
         self.current.load()
     }
 
-    pub(crate) fn applied(&self) -> Option<Position> {
-        self.history().applied
-    }
-
-    /// How far the history was followed, to be asked before a sync is sent.
+    /// How far the history was followed, to be asked before a sync or a write is sent.
     pub(crate) fn followed(&self) -> Followed {
-        *self.history()
+        self.history().followed
     }
 
-    /// The newest revision seen, to be asked before a write is sent.
-    pub(crate) fn highest(&self) -> u64 {
-        self.history().highest
-    }
-
-    /// A sync that began at `began` continues the history.
-    pub(crate) fn continue_to(&self, position: Position, changes: &[Change], began: u64) {
+    /// The primary has answered a look-up of this epoch at this revision. A store below it has lost
+    /// what that look-up saw.
+    pub(crate) fn saw(&self, epoch: u64, revision: u64) {
         let mut history = self.history();
+        // Under the lock, so that no revision of a history that is left behind comes after it.
+        if self.current.load().number == epoch {
+            let followed = &mut history.followed;
+            followed.highest = followed.highest.max(revision);
+        }
+    }
+
+    /// A sync that began at `began` continues the history; or it does not, because a write of ours
+    /// is missing, and nothing is done.
+    pub(crate) fn continue_to(&self, position: Position, changes: &[Change], began: u64) -> bool {
+        let mut history = self.history();
+        let History { followed, ours } = &mut *history;
+        if !ours.are_among(changes, position.revision) {
+            return false;
+        }
         let epoch = self.current.load();
         for change in changes {
             epoch.bump(change.touched, change.revision);
         }
-        history.applied = Some(position);
-        history.highest = history.highest.max(position.revision);
-        history.seamless = history.seamless.max(position.revision);
+        followed.applied = Some(position);
+        followed.highest = followed.highest.max(position.revision);
+        followed.seamless = followed.seamless.max(position.revision);
         // Last: the lease vouches for everything above.
         epoch.freshness.publish_sync(began);
+        true
     }
 
-    /// A sync that began at `began` found another history, or the first one. `then` is how far the
-    /// history was followed before it was sent.
-    pub(crate) fn start_over_at(&self, position: Position, then: Followed, began: u64) {
+    /// A sync that began at `began` found another history, `broken` off from the one that was
+    /// followed, or the first one. `then` is how far the history was followed before it was sent.
+    /// Answers with the number of the new epoch.
+    pub(crate) fn start_over_at(
+        &self,
+        position: Position,
+        then: Followed,
+        broken: bool,
+        began: u64,
+    ) -> u64 {
         let mut history = self.history();
-        history.applied = Some(position);
+        let History { followed, ours } = &mut *history;
+        followed.applied = Some(position);
         // A write of ours that committed since then may have come after the sync looked, and a
         // read replica may not have it yet. If it went to the history that is left behind here,
         // then this is too high, and the next sync finds that.
         // Counted, since after a restore its revision may be lower than what was seen before.
-        let written_meanwhile = history.writes != then.writes;
+        let written_meanwhile = followed.writes != then.writes;
         let revision = if written_meanwhile {
-            position.revision.max(history.highest)
+            position.revision.max(followed.highest)
         } else {
             position.revision
         };
-        history.highest = revision;
+        followed.highest = revision;
         // Nothing is remembered yet, and nothing read below this will be.
-        history.seamless = revision;
-        let epoch = self.next_epoch(revision);
+        followed.seamless = revision;
+        followed.breaks += u64::from(broken);
+        ours.forget();
+        let epoch = self.next_epoch(&Start {
+            store: Some(position.store),
+            revision,
+            broken,
+        });
         // Before anybody can see the new epoch; a look-up of the old one lands in the old cache.
         epoch.freshness.publish_sync(began);
-        self.current.store(Arc::new(epoch));
+        self.swap(epoch)
     }
 
-    /// A write of ours committed at `revision`, or found its change already made; its caller
-    /// hears of it only after this. `highest_then` is the newest revision seen before it was sent.
-    /// Where the history that was known then holds no more, everything is looked up again until
-    /// the next sync.
-    pub(crate) fn heed(
-        &self,
-        store: StoreId,
-        revision: u64,
-        touched: &[Touched],
-        committed: bool,
-        highest_then: u64,
-    ) -> Fit {
+    /// A write of ours was answered; its caller hears of it only after this. `then` is how far the
+    /// history was followed before it was sent. Where the history that was known then holds no
+    /// more, everything is looked up again until the next sync.
+    pub(crate) fn heed(&self, write: &Write<'_>, then: Followed) -> Fit {
+        let &Write {
+            store,
+            revision,
+            touched,
+            committed,
+        } = write;
         let mut history = self.history();
-        history.writes += 1;
+        let epoch = self.current.load_full();
+        history.followed.writes += 1;
         // A commit gets a revision above all that were known when it was sent; what is found done
         // has one at least as high.
-        let least = highest_then + u64::from(committed);
-        let another = history
-            .applied
-            .is_some_and(|applied| applied.store != store);
-        if another || revision < least {
+        let least = then.highest + u64::from(committed);
+        let another = epoch.store.is_some_and(|followed| followed != store);
+        if another || revision < least || history.has_missed(&epoch, write, then) {
             // It went to another store, or to another past of it, than the one we know: what we
             // remember is not of that.
-            history.highest = revision;
-            history.seamless = revision;
-            let epoch = self.next_epoch(revision);
-            self.current.store(Arc::new(epoch));
+            history.followed.highest = revision;
+            self.break_off(&mut history, Some(store));
             return Fit::Broken;
         }
-        history.highest = history.highest.max(revision);
+        history.followed.highest = history.followed.highest.max(revision);
+        if history.followed.breaks != then.breaks {
+            // Its revision may be one of the history that was left behind, and say nothing to the
+            // tags of the one that is followed now.
+            self.start_again(&mut history.followed);
+            return Fit::Astray;
+        }
         // Under the lock that a swap takes too, so that the bump is not lost on an epoch on its
         // way out. `applied` and the lease stay: other changes up to this revision are not known.
-        let epoch = self.current.load();
         for &touched in touched {
             epoch.bump(touched, revision);
         }
-        let others = revision - u64::from(committed && revision > 0);
-        if others <= history.seamless {
-            history.seamless = history.seamless.max(revision);
-            return Fit::Seamless;
-        }
-        if history.applied.is_none() {
+        let History { followed, ours } = &mut *history;
+        let Some(applied) = followed.applied else {
             // Before the first sync nothing that is remembered is believed.
+            followed.seamless = followed.seamless.max(revision);
+            return Fit::Seamless;
+        };
+        if committed && revision > applied.revision {
+            ours.note(then.highest, revision, touched);
+        }
+        let others = revision - u64::from(committed && revision > 0);
+        if others <= followed.seamless {
+            followed.seamless = followed.seamless.max(revision);
             return Fit::Seamless;
         }
         Fit::Gap
     }
 
-    /// Nothing remembered can be believed any more, and nothing will be until the next sync.
-    pub(crate) fn forget(&self) {
+    /// A look-up has shown that the history broke: a key that is revoked for ever is alive. Answers
+    /// with the number of the new epoch, unless it is known already.
+    pub(crate) fn break_found(&self) -> Option<u64> {
         let mut history = self.history();
-        history.seamless = history.highest;
-        let epoch = self.next_epoch(history.highest);
-        self.current.store(Arc::new(epoch));
+        let known = self.current.load().refuses_seen_revoked;
+        (!known).then(|| self.break_off(&mut history, None))
     }
 
-    fn next_epoch(&self, revision: u64) -> Epoch {
+    /// The history is not the one that was followed. The next sync finds which it is.
+    fn break_off(&self, history: &mut History, store: Option<StoreId>) -> u64 {
+        let History { followed, ours } = history;
+        followed.applied = None;
+        followed.seamless = followed.highest;
+        followed.breaks += 1;
+        ours.forget();
+        self.swap(self.next_epoch(&Start {
+            store,
+            revision: followed.highest,
+            broken: true,
+        }))
+    }
+
+    /// Nothing remembered can be believed any more, and nothing will be until the next sync.
+    pub(crate) fn forget(&self) {
+        self.start_again(&mut self.history().followed);
+    }
+
+    /// The store's word counts again, also for what was seen revoked, which `forget` forgets.
+    pub(crate) fn trust(&self, forget: impl FnOnce()) {
+        // Under the lock, so that a history that breaks at this moment does so before or after.
+        let followed = &mut self.history().followed;
+        forget();
+        followed.seamless = followed.highest;
+        let mut epoch = self.next_epoch(&Start {
+            store: None,
+            revision: followed.highest,
+            broken: false,
+        });
+        epoch.refuses_seen_revoked = false;
+        self.swap(epoch);
+    }
+
+    fn start_again(&self, followed: &mut Followed) {
+        followed.seamless = followed.highest;
+        self.swap(self.next_epoch(&Start {
+            store: None,
+            revision: followed.highest,
+            broken: false,
+        }));
+    }
+
+    /// Only under the lock: what it takes over from the current epoch must not change meanwhile.
+    fn next_epoch(&self, start: &Start) -> Epoch {
+        let before = self.current.load();
         Epoch {
             number: self.epochs.fetch_add(1, Ordering::Relaxed) + 1,
-            freshness: Freshness::at(revision, SHARDS),
+            store: start.store.or(before.store),
+            refuses_seen_revoked: before.refuses_seen_revoked || start.broken,
+            freshness: Freshness::at(start.revision, SHARDS),
             cache: Cache::new(&self.sizes),
         }
     }
 
-    fn history(&self) -> MutexGuard<'_, Followed> {
+    /// Answers with the number of the new epoch.
+    fn swap(&self, epoch: Epoch) -> u64 {
+        let number = epoch.number;
+        self.current.store(Arc::new(epoch));
+        number
+    }
+
+    fn history(&self) -> MutexGuard<'_, History> {
         // Nothing under the lock can panic half-way but an allocation.
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl History {
+    /// Whether a sync has come as far as this write and has not found it: then it is in a history
+    /// that is no more.
+    fn has_missed(&self, epoch: &Epoch, write: &Write<'_>, then: Followed) -> bool {
+        let passed = |applied: Position| applied.revision >= write.revision;
+        let was_brought = |touched: &Touched| match touched.place {
+            // Every change moves the negative tag.
+            Where::Shard(shard) => epoch.freshness.read(shard.into()).tag.negative > then.highest,
+            Where::Anywhere => true,
+        };
+        write.committed
+            && self.followed.applied.is_some_and(passed)
+            && !write.touched.is_empty()
+            && !write.touched.iter().any(was_brought)
     }
 }
 

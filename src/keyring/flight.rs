@@ -2,24 +2,22 @@
 //!
 //! A flight is a task of its own: the requests that wait for it may come and go, none of them
 //! owns the store's future, and one that hangs up cancels nothing for the others. It ends by its
-//! deadline whatever the store does, and a panic in the store ends it too.
+//! deadline whatever the store does, and a panic in the store ends it too. What it asks, and what
+//! it makes of the answer, is in `look_up`.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit, watch};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
 
 use super::Inner;
 use super::authorize::{Question, Unavailable};
-use super::cooldown::{Pass, Verdict};
 use super::epoch::Epoch;
-use super::last_used::Usage;
 use crate::clock::BootTime;
 use crate::principal::Known;
-use crate::store::{LookUp, Source, StoreError, StoreErrorKind};
 
 /// How a flight ends.
 #[derive(Clone)]
@@ -49,10 +47,10 @@ pub(crate) struct Flights {
     waiting_unknown: AtomicUsize,
     places: Places,
     /// Look-ups at a time of digests that opened a key not long ago.
-    known: Semaphore,
+    pub(super) known: Semaphore,
     /// And of all others.
-    unknown: Semaphore,
-    deadline: Duration,
+    pub(super) unknown: Semaphore,
+    pub(super) deadline: Duration,
 }
 
 /// How many may wait, and how many flights may be under way.
@@ -91,7 +89,7 @@ impl Flights {
     pub(crate) async fn join(
         &self,
         inner: &Arc<Inner>,
-        epoch: Arc<Epoch>,
+        epoch: &Arc<Epoch>,
         question: Question,
     ) -> Landing {
         let once_found = inner.once_found.contains(&question.digest);
@@ -115,10 +113,11 @@ impl Flights {
             return Landing::Unavailable(Unavailable::Corrupt);
         };
         // The deadline is kept by Tokio's clock, which stands still while the machine sleeps.
-        // An answer from before the sleep is too old, whoever waited for it.
+        // An answer from before the sleep is too old, whoever waited for it; not that the store
+        // had failed to give one.
         let age = inner.clock.boot().saturating_since(as_of);
         if age > inner.max_staleness {
-            return Landing::Unavailable(Unavailable::Deadline);
+            return Landing::Unavailable(Unavailable::Behind);
         }
         landing
     }
@@ -126,7 +125,7 @@ impl Flights {
     fn board(
         &self,
         inner: &Arc<Inner>,
-        epoch: Arc<Epoch>,
+        epoch: &Arc<Epoch>,
         question: Question,
         once_found: bool,
     ) -> Result<Arrival, Unavailable> {
@@ -149,9 +148,10 @@ impl Flights {
         drop(under_way);
         let flight = Flight {
             inner: Arc::clone(inner),
-            epoch,
+            epoch: Arc::clone(epoch),
             question,
             once_found,
+            asked: now,
             as_of: now,
             sender,
             landed: false,
@@ -191,13 +191,16 @@ impl Flights {
 }
 
 /// One look-up under way. However it ends, dropping it makes room for the next.
-struct Flight {
-    inner: Arc<Inner>,
-    epoch: Arc<Epoch>,
-    question: Question,
+pub(super) struct Flight {
+    pub(super) inner: Arc<Inner>,
+    pub(super) epoch: Arc<Epoch>,
+    pub(super) question: Question,
     /// Whether the digest opened a key not long ago.
-    once_found: bool,
-    as_of: BootTime,
+    pub(super) once_found: bool,
+    /// When the question was sent that was answered.
+    pub(super) asked: BootTime,
+    /// The moment for which its answer holds: that one, or an earlier one.
+    pub(super) as_of: BootTime,
     sender: watch::Sender<Option<Landed>>,
     landed: bool,
 }
@@ -228,126 +231,6 @@ impl Flight {
         let as_of = self.as_of;
         self.sender.send_replace(Some(Landed { landing, as_of }));
     }
-
-    async fn look_up(&mut self) -> Landing {
-        let inner = Arc::clone(&self.inner);
-        let flights = &inner.flights;
-        let deadline = Instant::now() + flights.deadline;
-        let (_permit, pass) = match self.turn(&inner, deadline).await {
-            Ok(turn) => turn,
-            Err(why) => return Landing::Unavailable(why),
-        };
-        // The age of the answer counts from before the question was sent.
-        self.as_of = inner.clock.boot();
-        let asked = Instant::now();
-        let ask = async {
-            inner.agreement.hold(&inner.store).await?;
-            inner
-                .store
-                .look_up(&self.question.digest, Source::Any)
-                .await
-        };
-        let answer = timeout_at(deadline, ask).await;
-        match answer {
-            Ok(Ok(row)) => {
-                pass.settle(Verdict::Answered);
-                self.read(row)
-            }
-            Ok(Err(error)) if error.kind() == StoreErrorKind::Corrupt => {
-                report(&error);
-                pass.settle(Verdict::Answered);
-                inner.cooldown.cool_digest(self.question.digest);
-                Landing::Unavailable(Unavailable::Corrupt)
-            }
-            Ok(Err(error)) => {
-                report(&error);
-                pass.settle(Verdict::Failed);
-                Landing::Unavailable(Unavailable::StoreFailed)
-            }
-            // Most of the time went by in the queue, which is no fault of the store's.
-            Err(_) if asked.elapsed() < flights.deadline / 2 => {
-                pass.settle(Verdict::CutOff);
-                Landing::Unavailable(Unavailable::Overloaded)
-            }
-            Err(_) => {
-                tracing::warn!(deadline = ?flights.deadline, "a look-up did not end within its deadline");
-                pass.settle(Verdict::Failed);
-                Landing::Unavailable(Unavailable::Deadline)
-            }
-        }
-    }
-
-    /// Waits for a turn: after a failure the store, or this one digest, is left alone for a
-    /// moment; and only so many look-ups run at a time.
-    async fn turn<'a>(
-        &self,
-        inner: &'a Inner,
-        deadline: Instant,
-    ) -> Result<(SemaphorePermit<'a>, Pass<'a>), Unavailable> {
-        let cool = inner.cooldown.digest_is_cool(&self.question.digest);
-        timeout_at(deadline, cool)
-            .await
-            .map_err(|_| Unavailable::Corrupt)?;
-        let lane = if self.once_found {
-            &inner.flights.known
-        } else {
-            &inner.flights.unknown
-        };
-        let Ok(Ok(permit)) = timeout_at(deadline, lane.acquire()).await else {
-            return Err(Unavailable::Overloaded);
-        };
-        // Again, since those before it in the lane may have spent the rest.
-        if !self.once_found && inner.budget.is_spent(inner.clock.boot()) {
-            return Err(Unavailable::TooManyUnknown);
-        }
-        let pass = timeout_at(deadline, inner.cooldown.admit())
-            .await
-            .map_err(|_| Unavailable::StoreFailed)??;
-        Ok((permit, pass))
-    }
-
-    fn read(&mut self, row: LookUp) -> Landing {
-        let inner = &self.inner;
-        if self.question.tag.is_ahead_of(row.revision) {
-            // Older than what this process knows of. From a primary that means that its history
-            // broke, which the next sync will find; nobody is given this answer meanwhile.
-            inner.wake.notify_one();
-            return Landing::Unavailable(Unavailable::Behind);
-        }
-        let began = self.as_of;
-        if !row.primary {
-            // A read replica may lag behind by any time. Its row counts as of the lease, and
-            // against the tag that goes with that lease, which may have moved on meanwhile.
-            let shard = self.question.digest.shard().into();
-            let reading = self.epoch.freshness.read(shard);
-            let now = inner.clock.boot().as_nanos();
-            if reading.tag.is_ahead_of(row.revision)
-                || !reading.is_trusted(now, inner.max_staleness_nanos)
-            {
-                return Landing::Unavailable(Unavailable::Behind);
-            }
-            self.as_of = began.min(BootTime::from_nanos(reading.synced_at));
-        }
-        let Some(found) = row.found else {
-            return Landing::Unknown;
-        };
-        // The remaining life as the store sees it, laid on the boot clock from before the
-        // question was sent: the end comes early by the time of the look-up, never late.
-        let ends = found.expires_at().map(|end| {
-            let remaining = end.saturating_duration_since(row.now);
-            began.saturating_add(remaining)
-        });
-        let (digest, tag) = (self.question.digest, self.question.tag.positive);
-        let usage = self.epoch.cache.usage(&digest).unwrap_or_else(|| {
-            // What another replica, or this one before a restart, wrote down counts as well.
-            let usage = found.secret_last_used_at.map(|used| {
-                let ago = row.now.saturating_duration_since(used);
-                Usage::noted_at(began.saturating_sub(ago))
-            });
-            Arc::new(usage.unwrap_or_default())
-        });
-        Landing::Found(Arc::new(Known::new(found, digest, tag, ends, usage)))
-    }
 }
 
 impl Drop for Flight {
@@ -359,10 +242,6 @@ impl Drop for Flight {
             self.inner.flights.remove(&self.question, self.once_found);
         }
     }
-}
-
-fn report(error: &StoreError) {
-    tracing::warn!(error = error as &dyn std::error::Error, "a look-up failed");
 }
 
 /// One place among those who may wait.

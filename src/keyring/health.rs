@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use super::Keyring;
+use super::{Inner, Keyring};
 
 /// How a keyring is doing at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a light of its own on a dashboard"
+)]
 pub struct Health {
     /// Whether remembered answers are trusted: the last successful sync began at most
     /// `max_staleness` ago.
@@ -30,6 +34,22 @@ pub struct Health {
     pub unknown: u64,
     /// Uses of keys that could not be written down.
     pub uses_dropped: u64,
+    /// How long the last successful sync took, from its start until all that it brought was
+    /// applied; `None` before the first. What was committed when it started was heeded here after
+    /// so long.
+    pub sync_lag: Option<Duration>,
+    /// Whether the store's nudges come at the moment. Without them changes made elsewhere are
+    /// heeded at the next poll.
+    pub listening: bool,
+    /// How often the store's history was found broken: by a restore, a failover that lost changes,
+    /// another store in the same place, or a gap in the change rows. Each time an error was logged.
+    pub history_breaks: u64,
+    /// Whether keys that this process has seen revoked are refused whatever the store says, since
+    /// its history broke. Ends with [`Keyring::trust_restored_store`].
+    pub refuses_what_it_saw_revoked: bool,
+    /// Requests that were let in under an outage grace so far. See
+    /// [`Builder::dangerously_accept_known_keys_during_outage`](super::Builder::dangerously_accept_known_keys_during_outage).
+    pub judged_in_outage: u64,
 }
 
 impl Keyring {
@@ -37,16 +57,14 @@ impl Keyring {
     pub fn health(&self) -> Health {
         let inner = &self.inner;
         let epoch = inner.timeline.current();
-        let synced_at = epoch.freshness.synced_at();
-        let now = inner.clock.boot().as_nanos();
-        let lease_age =
-            (synced_at != 0).then(|| Duration::from_nanos(now.saturating_sub(synced_at)));
+        let lease_age = inner.lease_age();
+        let followed = inner.timeline.followed();
         let (lookups, waiting) = inner.flights.load();
         let (known, unknown) = epoch.cache.sizes();
         Health {
             in_sync: lease_age.is_some_and(|age| age <= inner.max_staleness),
             lease_age,
-            revision: inner.timeline.applied().map(|applied| applied.revision),
+            revision: followed.applied.map(|applied| applied.revision),
             epoch: epoch.number,
             lookups_answered: inner.cooldown.is_healthy(),
             lookups,
@@ -54,6 +72,21 @@ impl Keyring {
             known,
             unknown,
             uses_dropped: inner.last_used.dropped(),
+            sync_lag: inner.syncs.lag(),
+            listening: inner.store.is_listening(),
+            history_breaks: followed.breaks,
+            refuses_what_it_saw_revoked: epoch.refuses_seen_revoked,
+            judged_in_outage: inner.outage.judged(),
         }
+    }
+}
+
+impl Inner {
+    /// How long ago the last successful sync of this epoch began.
+    pub(super) fn lease_age(&self) -> Option<Duration> {
+        let synced_at = self.timeline.current().freshness.synced_at();
+        // The clock last: an age is never shown to be less than it is.
+        let now = self.clock.boot().as_nanos();
+        (synced_at != 0).then(|| Duration::from_nanos(now.saturating_sub(synced_at)))
     }
 }

@@ -52,7 +52,9 @@ impl Keyring {
 
     pub(crate) async fn read(&self, id: KeyId) -> Result<Read<Option<KeyRecord>>, StoreError> {
         let store = Arc::clone(&self.inner.store);
-        patiently(async move { store.get(&id).await }).await
+        let read = patiently(async move { store.get(&id).await }).await?;
+        self.see(&read.value);
+        Ok(read)
     }
 
     pub(crate) async fn read_list(
@@ -60,7 +62,18 @@ impl Keyring {
         query: ListQuery,
     ) -> Result<Read<Vec<KeyRecord>>, StoreError> {
         let store = Arc::clone(&self.inner.store);
-        patiently(async move { store.list(&query).await }).await
+        let read = patiently(async move { store.list(&query).await }).await?;
+        self.see(&read.value);
+        Ok(read)
+    }
+
+    /// Remembers which of these are revoked, before anybody is told.
+    fn see<'a>(&self, records: impl IntoIterator<Item = &'a KeyRecord>) {
+        let revoked = records
+            .into_iter()
+            .filter(|record| record.revoked.is_some());
+        let ids = revoked.map(|record| &record.id);
+        self.inner.seen_revoked.read_as_revoked(ids);
     }
 
     #[cfg(feature = "admin")]

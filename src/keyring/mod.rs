@@ -20,11 +20,17 @@ mod epoch;
 mod flight;
 mod freshness;
 mod health;
+mod hot;
+mod idle;
 mod last_used;
+mod look_up;
 mod manage;
 mod new_key;
 mod on_behalf;
 mod once_found;
+mod outage;
+mod own_writes;
+mod seen_revoked;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -34,7 +40,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, Notify, watch};
+use tokio::sync::{Notify, watch};
 
 use crate::clock::Clock;
 use crate::key::{Environment, KeyFormat};
@@ -93,11 +99,14 @@ pub(crate) struct Inner {
     once_found: once_found::OnceFound,
     cooldown: cooldown::Cooldown,
     budget: budget::Budget,
+    outage: outage::Outage,
+    seen_revoked: seen_revoked::SeenRevoked,
     max_staleness: Duration,
     max_staleness_nanos: u64,
     sync_deadline: Duration,
     last_used: last_used::LastUsed,
-    last_sync: Mutex<Result<(), Arc<StoreError>>>,
+    syncs: sync::Syncs,
+    idle: idle::Idle,
     /// Makes the next sync come at once.
     wake: Arc<Notify>,
     /// Ends the background task when the last keyring goes.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
-use super::Inner;
-use super::epoch::Fit;
+use super::epoch::{Fit, Followed, Write};
+use super::{Inner, sync};
 use crate::key::{KeyDigest, KeyId};
 use crate::store::{
     Decision, Outcome, Provenance, Refusal, Rows, StoreError, StoreErrorKind, Subjects, Touched,
@@ -16,6 +16,10 @@ use crate::store::{
 
 /// How long a caller of the admin API waits for the store. A write itself goes on to its end.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a change that was committed waits for a sync before it is answered. Longer than a good
+/// sync takes, and short beside [`PATIENCE`].
+const CATCH_UP: Duration = Duration::from_secs(1);
 
 /// Why a change to a key did not happen, or may not have.
 #[derive(Debug, thiserror::Error)]
@@ -52,11 +56,15 @@ impl Inner {
         mut decide: impl FnMut(&Rows) -> Result<Decision, Refusal> + Send + 'static,
     ) -> Result<Transacted, WriteError> {
         let inner = Arc::clone(self);
-        let decide = Box::new(move |rows: &Rows| decide(rows).unwrap_or_else(Decision::Refuse));
+        let seeing = Arc::clone(self);
+        let decide = Box::new(move |rows: &Rows| {
+            seeing.see(rows);
+            decide(rows).unwrap_or_else(Decision::Refuse)
+        });
         let work = async move {
             let unsettled = Unsettled(&inner);
             let caller = subjects.caller;
-            let highest_then = inner.timeline.highest();
+            let then = inner.timeline.followed();
             let result = match inner.agreement.hold(&inner.store).await {
                 Ok(()) => inner.store.transact(subjects, decide).await,
                 Err(error) => Err(error),
@@ -64,8 +72,8 @@ impl Inner {
             match &result {
                 Ok(transacted) => {
                     unsettled.settle();
-                    if inner.heed(transacted, caller, highest_then) == Fit::Gap {
-                        inner.catch_up().await;
+                    if inner.heed(transacted, caller, then) == Fit::Gap {
+                        inner.catch_up(transacted.revision).await;
                     }
                     line.write(&transacted.outcome);
                 }
@@ -82,8 +90,13 @@ impl Inner {
                 return Err(WriteError::OutcomeUnknown(Some(error)));
             }
             Ok(Ok(Err(error))) => return Err(WriteError::Store(error)),
-            // The store panicked, or it takes longer than anybody waits.
-            Ok(Err(_)) | Err(_) => return Err(WriteError::OutcomeUnknown(None)),
+            // The store panicked, or it takes longer than anybody waits. The task heeds what comes of
+            // it, but whoever asked is told now that it may be done.
+            Ok(Err(_)) | Err(_) => {
+                self.timeline.forget();
+                self.wake.notify_one();
+                return Err(WriteError::OutcomeUnknown(None));
+            }
         };
         match transacted.outcome {
             Outcome::Refused(refusal) => Err(WriteError::Refused(refusal)),
@@ -93,7 +106,16 @@ impl Inner {
 
     /// Makes what a transaction did, or found done, hold for what is remembered here, before
     /// anybody is told of it.
-    fn heed(&self, transacted: &Transacted, caller: Option<KeyDigest>, highest_then: u64) -> Fit {
+    fn heed(&self, transacted: &Transacted, caller: Option<KeyDigest>, then: Followed) -> Fit {
+        // Before the tags move, and the epoch is swapped where it has to be: whoever comes after
+        // that and finds such a key alive finds it here too.
+        match &transacted.outcome {
+            Outcome::Committed { record, .. } if record.revoked.is_some() => {
+                self.seen_revoked.revoked([&record.id]);
+            }
+            Outcome::RevokedAll { keys, .. } => self.seen_revoked.revoked(keys),
+            _ => {}
+        }
         let (touched, committed) = match &transacted.outcome {
             Outcome::Committed { touched, .. } => (touched.clone(), true),
             Outcome::RevokedAll {
@@ -107,32 +129,50 @@ impl Inner {
             }
             Outcome::Refused(_) => return Fit::Seamless,
         };
-        let Transacted {
-            store, revision, ..
-        } = *transacted;
-        let fit = self
-            .timeline
-            .heed(store, revision, &touched, committed, highest_then);
+        let write = Write {
+            store: transacted.store,
+            revision: transacted.revision,
+            touched: &touched,
+            committed,
+        };
+        let fit = self.timeline.heed(&write, then);
         if fit == Fit::Broken {
-            tracing::error!(
-                revision = transacted.revision,
-                "a write went to another history than the one followed so far: \
-                 everything remembered is dropped"
-            );
+            let epoch = self.timeline.current().number;
+            sync::alarm(&WentAstray, transacted.revision, epoch);
+        }
+        if matches!(fit, Fit::Broken | Fit::Astray) {
             self.wake.notify_one();
         }
         fit
     }
 
+    /// Remembers which of the rows that a decision is about are revoked.
+    fn see(&self, rows: &Rows) {
+        let caller = rows.caller.as_ref().map(|caller| &caller.record);
+        let revoked = caller.into_iter().chain(&rows.target);
+        let revoked = revoked.filter(|record| record.revoked.is_some());
+        self.seen_revoked
+            .read_as_revoked(revoked.map(|record| &record.id));
+    }
+
     /// Others have written before the write that is about to be answered. What they did may be
     /// what its caller takes for granted: a secret that was replaced elsewhere is none of the
     /// key's any more, so that a revoke here does not touch it, and yet it may be remembered here.
-    async fn catch_up(self: &Arc<Self>) {
-        if self.sync().await.is_err() {
+    ///
+    /// The change is committed, and its answer waits for this, so not for long.
+    async fn catch_up(self: &Arc<Self>, revision: u64) {
+        let caught_up = timeout(CATCH_UP, self.sync_up_to(revision)).await;
+        if !matches!(caught_up, Ok(Ok(()))) {
             self.timeline.forget();
+            self.wake.notify_one();
         }
     }
 }
+
+/// Why a write shows that the history broke.
+#[derive(Debug, thiserror::Error)]
+#[error("a write went to another history than the one that was followed")]
+struct WentAstray;
 
 /// The line that a change leaves in the log, written by the task that makes the change: also when
 /// whoever asked for it has left, or has waited too long. The id is enough to find all the rest;

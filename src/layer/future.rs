@@ -82,7 +82,7 @@ where
     }
 
     pub(super) fn waiting(
-        miss: Miss,
+        miss: Box<Miss>,
         service: S,
         request: Request<B>,
         place: usize,

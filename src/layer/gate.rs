@@ -13,7 +13,7 @@ use super::form::Form;
 use super::grpc;
 use super::problem::ProblemTypes;
 use super::rejection::{Reason, Rejection};
-use crate::credential::{self, Credential, Place};
+use crate::credential::{self, Credential, Malformed, Place};
 use crate::key::Environment;
 use crate::keyring::{Dead, Judged, Keyring, Miss};
 use crate::principal::Principal;
@@ -84,7 +84,7 @@ pub(crate) enum Sight {
     /// The answer is no.
     Refused(Reason),
     /// It takes a look-up.
-    Ask(Miss, usize),
+    Ask(Box<Miss>, usize),
 }
 
 impl Gate {
@@ -136,6 +136,10 @@ impl Gate {
                     Sight::Refused(Rejection::from(denial).into_reason())
                 }
                 Ok(Judged::Later(miss)) => Sight::Ask(miss, place),
+                // Only now: what is a key is a bearer token, too, and need not be looked at twice.
+                Err(Reason::NotAKey(_)) if !credential::is_bearer_token(token) => {
+                    Sight::Refused(Reason::Malformed(Malformed::NotBearerToken))
+                }
                 Err(reason) => Sight::Refused(reason),
             },
         }
@@ -156,12 +160,13 @@ impl Gate {
         Ok(self.keyring.authorize(&key))
     }
 
-    /// Judges a token, waiting for a look-up if that is what it takes.
+    /// Judges a token, waiting for a look-up if that is what it takes, and by no outage grace: who
+    /// is about to ask for changes would rather wait for the store.
     #[cfg(feature = "admin")]
     pub(crate) async fn authenticate(&self, token: &[u8]) -> Result<Principal, Rejection> {
         match self.judge(token).map_err(Rejection::new)? {
             Judged::Now(answer) => answer.map_err(Rejection::from),
-            Judged::Later(miss) => miss.resolve().await.map_err(Rejection::from),
+            Judged::Later(miss) => miss.by_store().await.map_err(Rejection::from),
         }
     }
 
@@ -182,7 +187,7 @@ impl Gate {
 
     /// Where there is a credential for us, good or bad.
     fn place_of_key(&self, headers: &HeaderMap) -> Option<usize> {
-        match credential::read(headers, &self.places) {
+        match credential::read(headers, &self.places).checked() {
             Credential::Absent | Credential::Malformed(_) => None,
             Credential::TooLong { token: None, place } => Some(place),
             Credential::TooLong {

@@ -22,7 +22,8 @@ use crate::timestamp::Timestamp;
 ///   timestamp and not a plain sequence, both of which a slow transaction overtakes.
 /// - **Change rows.** For each changed or deleted secret there is a row that says at which
 ///   revision and in which shard ([`KeyDigest::shard`]), written in the same transaction. Rows may
-///   be pruned from the oldest on.
+///   be pruned from the oldest on. What a write says that it touched is found among its rows, so
+///   that a keyring notices when a change of its own got lost.
 /// - **Nonces.** Each revision comes with a random nonce. A store that was put back to an older
 ///   state and then went on reaches old revision numbers with other nonces.
 /// - **One snapshot.** The parts of a [`LookUp`] or a [`SyncReport`] come from one snapshot.

@@ -7,6 +7,8 @@ pub mod decision;
 pub mod error;
 pub mod memory;
 pub mod metadata;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod record;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
@@ -23,6 +25,8 @@ pub use decision::{
 pub use error::{StoreError, StoreErrorKind};
 pub use memory::MemoryStore;
 pub use metadata::{InvalidMetadata, Metadata};
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresStore;
 pub use record::{FoundKey, KeyRecord, Previous, Provenance, Revocation, Status};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;

@@ -18,7 +18,7 @@ use crate::keyring::{Keyring, Usage};
 use crate::layer::{
     Authentication, Gate, ProblemTypes, Realm, Responder, ResponseBody, ResponseFuture,
 };
-use crate::principal::{Known, Principal};
+use crate::principal::{Known, Principal, Span};
 use crate::scope::ScopeSet;
 use crate::store::{FoundKey, KeyName, KeyRecord, MemoryStore, Metadata, Owner, Provenance};
 use crate::timestamp::Timestamp;
@@ -47,6 +47,7 @@ use crate::timestamp::Timestamp;
 pub struct CallerLayer {
     /// `None` is nobody.
     key: Option<KeyRecord>,
+    in_outage: bool,
     gate: Gate,
 }
 
@@ -95,6 +96,7 @@ pub fn caller(owner: &str) -> CallerLayer {
             last_used_at: None,
             previous: None,
         }),
+        in_outage: false,
         gate: gate(),
     }
 }
@@ -107,6 +109,7 @@ pub fn caller(owner: &str) -> CallerLayer {
 pub fn anonymous() -> CallerLayer {
     CallerLayer {
         key: None,
+        in_outage: false,
         gate: gate(),
     }
 }
@@ -199,6 +202,19 @@ impl CallerLayer {
         self
     }
 
+    /// The caller is one whose key nobody could look up, let in under an outage grace: its
+    /// [`Principal::is_judged_in_outage`] is `true`.
+    ///
+    /// # Panics
+    ///
+    /// If the caller is anonymous.
+    #[track_caller]
+    pub fn judged_in_outage(mut self) -> Self {
+        self.key_mut("outage");
+        self.in_outage = true;
+        self
+    }
+
     /// See [`ApiKeyLayer::realm`](crate::ApiKeyLayer::realm).
     ///
     /// # Panics
@@ -262,8 +278,13 @@ impl CallerLayer {
             secret_expires_at: None,
             secret_last_used_at: None,
         };
-        let known = Known::new(found, digest, 0, None, Arc::new(Usage::default()));
-        Some(Principal::new(Arc::new(known)))
+        let known = Known::new(found, digest, 0, Span::ENDLESS, Arc::new(Usage::default()));
+        let known = Arc::new(known);
+        Some(if self.in_outage {
+            Principal::in_outage(known)
+        } else {
+            Principal::new(known)
+        })
     }
 
     #[track_caller]

@@ -44,7 +44,9 @@ impl Faults {
         self.nudges_lost.store(lost, Ordering::SeqCst);
     }
 
-    /// Whether look-ups from now on say that they come from a read replica.
+    /// Whether look-ups from now on are answered by a read replica, but for those that ask for
+    /// the [primary](crate::store::Source::Primary). It is up to date, unless look-ups
+    /// [answer as before](Switch::answer_as_before), which the primary then does not.
     pub fn answer_as_replica(&self, replica: bool) {
         self.replica.store(replica, Ordering::SeqCst);
     }

@@ -81,16 +81,21 @@ impl<S: KeyStore> KeyStore for FaultStore<S> {
     async fn look_up(&self, digest: &KeyDigest, source: Source) -> Result<LookUp, StoreError> {
         let switch = &self.faults.look_ups;
         let fault = switch.called();
+        let replica = self.faults.answers_as_replica();
+        let by_replica = replica && source == Source::Any;
         let work = async {
+            // Where there is a replica, it is the one that lags behind.
             let before = match fault {
-                Fault::Stale => self.looked_up_before(digest),
+                Fault::Stale if by_replica || !replica => self.looked_up_before(digest),
                 _ => None,
             };
-            let mut answer = match before {
-                Some(before) => before,
-                None => self.look_up_now(digest, source).await?,
+            let mut answer = match (before, fault) {
+                (Some(before), _) => before,
+                // It hears nothing of what the primary is asked meanwhile.
+                (None, Fault::Stale) if replica => self.inner.look_up(digest, source).await?,
+                (None, _) => self.look_up_now(digest, source).await?,
             };
-            answer.primary &= source == Source::Primary || !self.faults.answers_as_replica();
+            answer.primary &= !by_replica;
             Ok(answer)
         };
         switch.meet(fault, StoreErrorKind::Unavailable, work).await

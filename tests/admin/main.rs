@@ -34,6 +34,7 @@ mod current;
 mod emergency;
 mod every_change_logged;
 mod filters;
+mod grace;
 mod idempotency;
 mod metadata;
 mod patch;

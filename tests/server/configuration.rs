@@ -32,13 +32,35 @@ fn table() -> Vec<Wrong> {
             &[],
         ),
         wrong(
-            &[("DATABASE_URL", "postgres://joe:hunter2@db.example/keys")],
-            &["DATABASE_URL", "postgres", "sqlite://", "memory:"],
-            &["hunter2", "joe", "db.example"],
+            &[("DATABASE_URL", "postgres://joe:hunter2@db.invalid/keys")],
+            &["DATABASE_URL", "look", "postgres://USER:PASSWORD@HOST/"],
+            &["hunter2", "joe", "db.invalid"],
+        ),
+        // Where nobody listens.
+        wrong(
+            &[("DATABASE_URL", "postgresql://joe:hunter2@127.0.0.1:1/keys")],
+            &["DATABASE_URL", "refused", "postgres://USER:PASSWORD@HOST/"],
+            &["hunter2", "joe"],
+        ),
+        wrong(
+            &[("DATABASE_URL", "postgres://joe:hunter2@127.0.0.1:port/keys")],
+            &["DATABASE_URL", "port", "postgres://USER:PASSWORD@HOST/"],
+            &["hunter2", "joe"],
+        ),
+        wrong(
+            &[("DATABASE_URL", "postgresql:hunter2")],
+            &["DATABASE_URL", "postgres://USER:PASSWORD@HOST/"],
+            &["hunter2"],
         ),
         wrong(
             &[("DATABASE_URL", "mysql://joe:hunter2@db.example/keys")],
-            &["DATABASE_URL", "mysql", "sqlite://", "memory:"],
+            &[
+                "DATABASE_URL",
+                "mysql",
+                "postgres://",
+                "sqlite://",
+                "memory:",
+            ],
             &["hunter2", "joe", "db.example"],
         ),
         wrong(
@@ -141,6 +163,21 @@ fn table() -> Vec<Wrong> {
         wrong(
             &[("PORTCULLIS_LOOKUP_DEADLINE_MS", "5000")],
             &["PORTCULLIS_LOOKUP_DEADLINE_MS", "less than", "5s"],
+            &[],
+        ),
+        wrong(
+            &[("PORTCULLIS_OUTAGE_GRACE_MS", "one hour")],
+            &["PORTCULLIS_OUTAGE_GRACE_MS", "one hour", "milliseconds"],
+            &[],
+        ),
+        wrong(
+            &[("PORTCULLIS_OUTAGE_GRACE_MS", "0")],
+            &["PORTCULLIS_OUTAGE_GRACE_MS", "at least 1ms"],
+            &[],
+        ),
+        wrong(
+            &[("PORTCULLIS_OUTAGE_GRACE_MS", "86400001")],
+            &["PORTCULLIS_OUTAGE_GRACE_MS", "86400"],
             &[],
         ),
     ]

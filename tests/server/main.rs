@@ -6,10 +6,15 @@
 
 mod canary;
 mod client;
+#[cfg(unix)]
+#[path = "../postgres/cluster.rs"]
+mod cluster;
 mod configuration;
 mod first_key;
 mod killed;
 mod main_job;
+#[cfg(unix)]
+mod postgres;
 mod process;
 mod stopping;
 mod store_away;

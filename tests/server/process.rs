@@ -105,6 +105,7 @@ impl Setup {
             "PORTCULLIS_MAX_STALENESS_MS",
             "PORTCULLIS_POLL_MS",
             "PORTCULLIS_LOOKUP_DEADLINE_MS",
+            "PORTCULLIS_OUTAGE_GRACE_MS",
             "RUST_LOG",
         ];
         for name in known {
@@ -141,12 +142,17 @@ impl Setup {
             let (addr, _) = rest.split_once('\n')?;
             Some(addr.trim().parse().expect("an address in the log"))
         });
-        let address = soon("the server listens", listening).await;
+        let Some(address) = soon("the server listens", listening).await else {
+            panic!(
+                "the server ended before it listened: {}",
+                stderr.whole().await
+            );
+        };
         Server {
             process: Mutex::new(process),
             stdout,
             stderr,
-            address: address.expect("the server ended before it listened"),
+            address,
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::key::{Environment, KeyDigest, KeyId};
 use crate::keyring::authority::{self, Draft, Expiry, KeyPatch, SelfService};
 use crate::keyring::caller::Caller;
-use crate::principal::{Known, Principal};
+use crate::principal::{Known, Principal, Span};
 use crate::scope::ScopeSet;
 use crate::store::{
     Decision, FoundKey, KeyName, KeyRecord, Metadata, Owner, Provenance, Refusal, Revocation, Rows,
@@ -134,7 +134,7 @@ fn key() -> Caller {
         found,
         digest,
         0,
-        None,
+        Span::ENDLESS,
         Arc::default(),
     ))))
 }

@@ -13,7 +13,7 @@ use super::chance::Chance;
 use crate::key::{Environment, KeyDigest, KeyHint};
 use crate::keyring::authority::{self, Draft, End, Expiry, KeyPatch, Rotation, SelfService};
 use crate::keyring::caller::Caller;
-use crate::principal::{Known, Principal};
+use crate::principal::{Known, Principal, Span};
 use crate::scope::ScopeSet;
 use crate::store::{
     Decision, FoundKey, KeyName, KeyRecord, Metadata, Owner, Previous, Provenance, Refusal, Replay,
@@ -473,7 +473,7 @@ impl Scene {
             secret_last_used_at: None,
         };
         let digest = KeyDigest::from_bytes([1; 32]);
-        let known = Known::new(found, digest, 0, None, Arc::default());
+        let known = Known::new(found, digest, 0, Span::ENDLESS, Arc::default());
         Caller::Key(Principal::new(Arc::new(known)))
     }
 

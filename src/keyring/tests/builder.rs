@@ -27,7 +27,14 @@ fn said(error: &BuildError) -> String {
 #[tokio::test]
 async fn each_refusal_names_the_offending_value() {
     let second = Duration::from_secs(1);
-    let tests: [(BuildError, &[&str]); 14] = [
+    let grace = |grace| {
+        move |b: Builder| {
+            b.prefix("acme")
+                .dangerously_accept_known_keys_during_outage(grace)
+        }
+    };
+    let day = second * 86_400;
+    let tests: [(BuildError, &[&str]); 16] = [
         (refused(|b| b), &["prefix"]),
         (refused(|b| b.prefix("Acme")), &["Acme"]),
         (refused(|b| b.prefix("")), &["prefix"]),
@@ -69,6 +76,14 @@ async fn each_refusal_names_the_offending_value() {
             &["waiting", "is 0"],
         ),
         (
+            refused(grace(Duration::ZERO)),
+            &["during_outage", "0ns", "1ms"],
+        ),
+        (
+            refused(grace(day + second)),
+            &["during_outage", "86401s", "86400s"],
+        ),
+        (
             refused(|b| b.prefix("acme").unknown_lookups(0, 1)),
             &["unknown", "second", "is 0"],
         ),
@@ -91,7 +106,8 @@ async fn the_limits_themselves_are_allowed() {
         .lookup_deadline(Duration::from_nanos(3_999_999_999))
         .capacity(1, 1)
         .lookups(2, 1)
-        .unknown_lookups(1, 1);
+        .unknown_lookups(1, 1)
+        .dangerously_accept_known_keys_during_outage(second * 86_400);
     assert!(builder.build().is_ok());
 }
 

@@ -91,12 +91,18 @@ async fn health_shows_numbers_alone() {
         known: 0,
         unknown: 0,
         uses_dropped: 0,
+        sync_lag: Some(Duration::ZERO),
+        listening: false,
+        history_breaks: 0,
+        refuses_what_it_saw_revoked: false,
+        judged_in_outage: 0,
     };
     assert_eq!(replica.keyring.health(), expected);
     assert_eq!(
         format!("{expected:?}"),
         "Health { in_sync: true, lease_age: Some(0ns), revision: Some(0), epoch: 1, \
          lookups_answered: true, lookups: 0, waiting: 0, known: 0, unknown: 0, \
-         uses_dropped: 0 }"
+         uses_dropped: 0, sync_lag: Some(0ns), listening: false, history_breaks: 0, \
+         refuses_what_it_saw_revoked: false, judged_in_outage: 0 }"
     );
 }

@@ -1,10 +1,11 @@
 //! A keyring on a store that fails on command, and the ways to ask it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use tokio::task::JoinHandle;
 
+use super::log;
 use crate::key::{KeyDigest, KeyId};
 use crate::keyring::{
     Builder, Created, Dead, Denial, Judged, KeyPatch, Keyring, NewKey, Unavailable,
@@ -68,6 +69,7 @@ impl Replica {
         store: impl KeyStore,
         options: impl FnOnce(Builder) -> Builder,
     ) -> Self {
+        log::listen();
         let store = FaultStore::new(store);
         let faults = store.faults();
         faults.lose_nudges(true);
@@ -168,31 +170,74 @@ pub(super) async fn answers(crowd: Vec<JoinHandle<Answer>>) -> Vec<Answer> {
     answers
 }
 
-/// A connection that can be led to another store, as a restore or a failover does.
+/// A connection that can be led to another store, as a restore or a failover does, with a read
+/// replica beside it if that is wanted.
 #[derive(Clone, Debug)]
-pub(super) struct Rerouted(Arc<Mutex<MemoryStore>>);
+pub(super) struct Rerouted(Arc<Mutex<Route>>);
+
+#[derive(Debug)]
+struct Route {
+    store: MemoryStore,
+    replica: Option<MemoryStore>,
+    takes_writes: bool,
+    revives: bool,
+}
 
 impl Rerouted {
     pub(super) fn to(store: &MemoryStore) -> Self {
-        Self(Arc::new(Mutex::new(store.clone())))
+        Self(Arc::new(Mutex::new(Route {
+            store: store.clone(),
+            replica: None,
+            takes_writes: true,
+            revives: false,
+        })))
     }
 
     pub(super) fn reroute(&self, store: &MemoryStore) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = store.clone();
+        self.route().store = store.clone();
+    }
+
+    /// A read replica that has heard of nothing since `store` was as it is, as far as that is a
+    /// backup.
+    pub(super) fn read_from(&self, store: &MemoryStore) {
+        self.route().replica = Some(store.clone());
+    }
+
+    /// The primary becomes a standby, and says so.
+    pub(super) fn demote(&self) {
+        self.route().takes_writes = false;
+    }
+
+    /// Somebody has deleted the revoked keys by hand and put them in anew.
+    pub(super) fn revive(&self) {
+        self.route().revives = true;
     }
 
     fn now(&self) -> MemoryStore {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.route().store.clone()
+    }
+
+    fn route(&self) -> MutexGuard<'_, Route> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[async_trait]
 impl KeyStore for Rerouted {
     async fn look_up(&self, digest: &KeyDigest, source: Source) -> Result<LookUp, StoreError> {
-        self.now().look_up(digest, source).await
+        let (store, primary, revives) = {
+            let route = self.route();
+            match (&route.replica, source) {
+                (Some(replica), Source::Any) => (replica.clone(), false, false),
+                _ => (route.store.clone(), route.takes_writes, route.revives),
+            }
+        };
+        let mut answer = store.look_up(digest, source).await?;
+        answer.primary &= primary;
+        if let Some(found) = answer.found.as_mut().filter(|_| revives) {
+            found.record.revoked = None;
+        }
+        Ok(answer)
     }
 
     async fn sync(&self, since: Option<Position>) -> Result<SyncReport, StoreError> {

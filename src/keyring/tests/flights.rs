@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::fixture::{Replica, allowed, answers, soon, timed, unavailable, until};
+use super::fixture::{Replica, UNKNOWN, allowed, answers, soon, timed, unavailable, until};
 use crate::keyring::Unavailable;
 use crate::store::MemoryStore;
 
@@ -146,17 +146,28 @@ async fn look_ups_that_everybody_left_are_bounded_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_up_that_gets_no_turn_is_given_up_at_its_deadline() {
+async fn a_look_up_that_gets_no_turn_is_given_up_at_half_of_its_deadline() {
     let replica = Replica::with(MemoryStore::new(), |b| b.lookups(2, 10)).await;
     replica.faults.look_ups.hang();
     let first = replica.asking(&replica.junk());
     tokio::task::yield_now().await;
     let second = replica.asking(&replica.junk());
     let (second, took) = timed(second).await;
+    assert_eq!(second.unwrap(), unavailable(Unavailable::Overloaded));
+    assert!(took <= DEADLINE / 2 + Duration::from_millis(1), "{took:?}");
     assert_eq!(first.await.unwrap(), unavailable(Unavailable::Deadline));
-    // It waited for the lane, or, had it got the place of the first, for the pause after it.
-    let given_up = [Unavailable::Overloaded, Unavailable::StoreFailed].map(unavailable);
-    assert!(given_up.contains(&second.unwrap()));
-    assert!(took <= DEADLINE + Duration::from_millis(1), "{took:?}");
+    assert_eq!(replica.faults.look_ups.calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_up_whose_turn_would_come_too_late_to_be_answered_is_not_made() {
+    let replica = Replica::with(MemoryStore::new(), |b| b.lookups(2, 10)).await;
+    // The second would begin after this, and have less left than it takes.
+    replica.faults.look_ups.delay(DEADLINE * 3 / 5);
+    let first = replica.asking(&replica.junk());
+    tokio::task::yield_now().await;
+    let second = replica.ask(&replica.junk()).await;
+    assert_eq!(second, unavailable(Unavailable::Overloaded));
+    assert_eq!(first.await.unwrap(), UNKNOWN);
     assert_eq!(replica.faults.look_ups.calls(), 1);
 }

@@ -191,39 +191,3 @@ async fn a_row_that_waited_for_longer_than_the_lease_is_given_to_nobody() {
     }
     assert_eq!(here.ask(secret).await, REVOKED);
 }
-
-#[tokio::test(start_paused = true)]
-async fn a_lagging_read_replica_is_not_believed_for_what_a_sync_has_overtaken() {
-    let (here, there) = two().await;
-    let created = there.create().await;
-    let secret = created.secret.expose();
-    here.sync().await;
-    assert_eq!(here.ask(secret).await, allowed());
-    // Cut off for an hour, in which the key is revoked. The read replica has not heard of it.
-    here.faults.syncs.fail();
-    there.revoke(&created.key.id).await;
-    here.clock.advance(Duration::from_hours(1));
-    here.faults.answer_as_replica(true);
-    here.faults.look_ups.answer_as_before();
-    here.faults.look_ups.freeze_next(1);
-    let request = here.asking(secret);
-    soon(here.faults.look_ups.frozen(1)).await;
-    here.faults.syncs.heal();
-    here.sync().await;
-    here.faults.look_ups.release();
-    let answer = request.await.unwrap();
-    assert_eq!(answer, unavailable(Unavailable::Behind));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_read_replica_is_believed_only_while_the_lease_holds() {
-    let (here, there) = two().await;
-    let created = there.create().await;
-    let secret = created.secret.expose();
-    here.faults.answer_as_replica(true);
-    here.faults.syncs.fail();
-    assert_eq!(here.ask(secret).await, allowed());
-    here.clock.advance(MAX_STALENESS + TICK);
-    let answer = here.ask(secret).await;
-    assert_eq!(answer, unavailable(Unavailable::Behind));
-}

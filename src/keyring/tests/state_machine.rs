@@ -3,7 +3,8 @@
 //!
 //! After every step every secret that was ever given out is used on both replicas. What a replica
 //! answers must be what the model says now, or what it said at a moment that this replica may
-//! still believe in: not before its own last sync or acknowledged write, and within the lease.
+//! still believe in: not before its own last sync or acknowledged write, and within the lease;
+//! also where a read replica answers look-ups that has heard of nothing for any time.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -483,7 +484,7 @@ impl Machine {
     fn switch_faults(&mut self, at: usize) {
         let view = &mut self.views[at];
         let faults = &view.replica.faults;
-        let what = self.chance.below(8);
+        let what = self.chance.below(10);
         match what {
             0 => {
                 faults.writes.fail();
@@ -501,8 +502,19 @@ impl Machine {
                 faults.syncs.fail();
                 view.syncs_fail = true;
             }
+            // It hears of nothing from now on, or of everything again.
+            6 | 7 => {
+                faults.answer_as_replica(true);
+                view.look_ups_fail = false;
+                if what == 6 {
+                    faults.look_ups.answer_as_before();
+                } else {
+                    faults.look_ups.heal();
+                }
+            }
             _ => {
                 faults.heal();
+                faults.answer_as_replica(false);
                 view.writes = Writes::Work;
                 view.look_ups_fail = false;
                 view.syncs_fail = false;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::fixture::{REVOKED, Replica, allowed, soon, until};
+use super::fixture::{REVOKED, Replica, allowed, soon, timed, until};
 use crate::keyring::caller::Caller;
 use crate::keyring::on_behalf::Making;
 use crate::keyring::{NewKey, WriteError};
@@ -192,4 +192,76 @@ async fn of_many_who_make_the_first_key_one_does() {
     assert_eq!(first.key.owner.as_str(), "admin");
     replica.revoke(&first.key.id).await;
     assert!(replica.keyring.create_first().await.unwrap().is_none());
+}
+
+/// Another replica has written, of which nothing was heard here yet.
+async fn others_have_written() -> (Replica, Replica) {
+    let store = MemoryStore::new();
+    let (here, there) = (Replica::of(store.clone()).await, Replica::of(store).await);
+    there.create().await;
+    (here, there)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revoke_is_answered_in_time_though_no_sync_succeeds() {
+    for hang in [false, true] {
+        let (here, there) = others_have_written().await;
+        let created = here.create().await;
+        let secret = created.secret.expose();
+        assert_eq!(here.ask(secret).await, allowed());
+        there.create().await;
+        if hang {
+            here.faults.syncs.hang();
+        } else {
+            here.faults.syncs.fail();
+        }
+        // One that has begun before, and holds the others up.
+        drop(tokio::spawn({
+            let keyring = here.keyring.clone();
+            async move { keyring.sync().await }
+        }));
+        tokio::task::yield_now().await;
+        let ((), took) = timed(here.revoke(&created.key.id)).await;
+        assert!(took <= Duration::from_millis(1_001), "{took:?}");
+        assert_eq!(here.ask(secret).await, REVOKED);
+        let health = here.keyring.health();
+        assert_eq!(health.lease_age, None, "nothing is trusted");
+        assert_eq!(health.history_breaks, 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_writes_that_have_to_catch_up_share_a_few_syncs() {
+    let (here, there) = others_have_written().await;
+    let mut keys = Vec::new();
+    for _ in 0..50 {
+        keys.push(here.create().await);
+    }
+    here.sync().await;
+    there.create().await;
+    here.faults.syncs.delay(Duration::from_millis(100));
+    here.faults.writes.freeze_next(50);
+    let before = here.faults.syncs.calls();
+    let revokes: Vec<_> = keys
+        .iter()
+        .map(|created| {
+            let (here, id) = (here.clone(), created.key.id.clone());
+            tokio::spawn(async move { here.revoke(&id).await })
+        })
+        .collect();
+    soon(here.faults.writes.frozen(50)).await;
+    here.faults.writes.release();
+    let ((), took) = timed(async {
+        for revoke in revokes {
+            revoke.await.unwrap();
+        }
+    })
+    .await;
+    assert!(took <= Duration::from_millis(500), "{took:?}");
+    let syncs = here.faults.syncs.calls() - before;
+    assert!(syncs <= 3, "{syncs} syncs");
+    for created in &keys {
+        assert_eq!(here.ask(created.secret.expose()).await, REVOKED);
+    }
+    assert_eq!(here.keyring.health().lease_age, Some(Duration::ZERO));
 }

@@ -55,7 +55,7 @@ pub async fn a_key_is_found_with_all_its_fields(stage: &Stage) {
             revoked: Some(Revocation {
                 at: moment(7),
                 by: Provenance::AdminToken,
-                reason: Some("lost: \u{0} \n 'é'".into()),
+                reason: Some("lost: \u{1} \n 'é'".into()),
             }),
             metadata: Metadata::parse(r#"{"é":["\u0000",1.5e300,null,{}]}"#).unwrap(),
             last_used_at: Some(moment(6)),

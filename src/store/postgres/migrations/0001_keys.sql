@@ -158,11 +158,28 @@ CREATE FUNCTION portcullis.shard_of(digest bytea) RETURNS integer
 LANGUAGE sql IMMUTABLE
 RETURN get_byte(digest, 0) * 256 + get_byte(digest, 1);
 
+-- Those of the secrets of these keys. OFFSET keeps the two apart: each key is looked up by the index,
+-- also before Postgres knows anything of the tables, when it would rather read all secrets.
+CREATE FUNCTION portcullis.shards_of(ids text[]) RETURNS integer[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN ARRAY(
+        SELECT DISTINCT portcullis.shard_of(s.digest)
+        FROM unnest(ids) AS t (id),
+             LATERAL (SELECT digest FROM portcullis.secrets WHERE key_id = t.id OFFSET 0) AS s);
+END;
+$$;
+
+-- A transaction that has changed a key, and is still open, has written down the secrets that it saw.
+-- One that comes to the key meanwhile has to wait for it: looked up and remembered before that
+-- commit, it would be out of date by it, and nobody would say so.
 CREATE FUNCTION portcullis.secrets_added() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF EXISTS (SELECT FROM added) THEN
+        PERFORM FROM portcullis.keys WHERE id IN (SELECT key_id FROM added) ORDER BY id FOR SHARE;
         PERFORM portcullis.put_out_of_date(
             ARRAY(SELECT DISTINCT portcullis.shard_of(digest) FROM added), 'absence');
     END IF;
@@ -170,7 +187,9 @@ BEGIN
 END;
 $$;
 
--- What only keeps statistics is no change: here, and for keys below.
+-- What only keeps statistics is no change: here, and for keys below. Old and new rows are joined by
+-- FULL JOIN, which never loops over all pairs: a plan is made once in a session, and the one that is
+-- best for one row takes minutes for ten thousand.
 CREATE FUNCTION portcullis.secrets_changed() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
@@ -184,6 +203,12 @@ DECLARE
               IS DISTINCT FROM (n.key_id, n.slot, n.hint, n.expires_at));
 BEGIN
     IF cardinality(shards) > 0 THEN
+        -- As for a secret that is added.
+        PERFORM FROM portcullis.keys WHERE id IN (
+            SELECT n.key_id
+            FROM old_rows o FULL JOIN new_rows n ON n.digest = o.digest
+            WHERE n.key_id IS DISTINCT FROM o.key_id
+        ) ORDER BY id FOR SHARE;
         PERFORM portcullis.put_out_of_date(shards, 'everything');
     END IF;
     RETURN NULL;
@@ -202,13 +227,16 @@ BEGIN
 END;
 $$;
 
--- A key without a secret changes no answer; that there ever was a key is noticed all the same.
+-- A key without a secret changes no answer; that there ever was a key is noticed all the same. One
+-- may already have a secret, which a key of the same id has left behind where nothing cascades.
 CREATE FUNCTION portcullis.keys_added() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    ids text[] := ARRAY(SELECT id FROM added);
 BEGIN
-    IF EXISTS (SELECT FROM added) THEN
-        PERFORM portcullis.change_set();
+    IF cardinality(ids) > 0 THEN
+        PERFORM portcullis.put_out_of_date(portcullis.shards_of(ids), 'absence');
     END IF;
     RETURN NULL;
 END;
@@ -231,7 +259,7 @@ AS $$
 DECLARE
     ids text[] := ARRAY(
         SELECT n.id
-        FROM old_rows o JOIN new_rows n ON n.id = o.id
+        FROM old_rows o FULL JOIN new_rows n ON n.id = o.id
         WHERE o.last_used_at IS NOT DISTINCT FROM n.last_used_at
            OR (o.name, o.owner, o.environment, o.hint, o.scopes, o.enabled, o.created_at,
                o.created_by, o.expires_at, o.revoked_at, o.revoked_by, o.revoked_reason,
@@ -242,9 +270,7 @@ DECLARE
                n.metadata::text));
 BEGIN
     IF cardinality(ids) > 0 THEN
-        PERFORM portcullis.put_out_of_date(ARRAY(
-            SELECT DISTINCT portcullis.shard_of(s.digest)
-            FROM unnest(ids) AS t (id) JOIN portcullis.secrets s ON s.key_id = t.id), 'everything');
+        PERFORM portcullis.put_out_of_date(portcullis.shards_of(ids), 'everything');
     END IF;
     RETURN NULL;
 END;
@@ -255,11 +281,11 @@ $$;
 CREATE FUNCTION portcullis.keys_deleted() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
+DECLARE
+    ids text[] := ARRAY(SELECT id FROM deleted);
 BEGIN
-    IF EXISTS (SELECT FROM deleted) THEN
-        PERFORM portcullis.put_out_of_date(ARRAY(
-            SELECT DISTINCT portcullis.shard_of(s.digest)
-            FROM deleted d JOIN portcullis.secrets s ON s.key_id = d.id), 'everything');
+    IF cardinality(ids) > 0 THEN
+        PERFORM portcullis.put_out_of_date(portcullis.shards_of(ids), 'everything');
     END IF;
     RETURN NULL;
 END;
@@ -282,18 +308,23 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     next bigint;
+    had_a_key boolean;
 BEGIN
-    PERFORM FROM portcullis.meta FOR UPDATE;
+    SELECT ever_had_a_key INTO had_a_key FROM portcullis.meta FOR UPDATE;
     -- In a statement of its own, which sees what was committed while the one before waited.
     SELECT coalesce(max(revision), 0) + 1 INTO next FROM portcullis.change_sets;
     UPDATE portcullis.change_sets SET revision = next WHERE nonce = NEW.nonce;
-    UPDATE portcullis.meta SET ever_had_a_key = true
-        WHERE NOT ever_had_a_key AND EXISTS (SELECT FROM portcullis.keys);
+    IF NOT had_a_key THEN
+        UPDATE portcullis.meta SET ever_had_a_key = true WHERE EXISTS (SELECT FROM portcullis.keys);
+    END IF;
     IF next % 100 = 0 THEN
         WITH pruned AS (
             DELETE FROM portcullis.change_sets WHERE revision < next - 10000 RETURNING nonce
         )
         DELETE FROM portcullis.changes USING pruned WHERE changes.nonce = pruned.nonce;
+        -- What was committed since an old snapshot shows by the revision that is taken already. That
+        -- row may be pruned by now, and then the row of the lock is another than in the snapshot.
+        UPDATE portcullis.meta SET ever_had_a_key = ever_had_a_key;
     END IF;
     RETURN NULL;
 EXCEPTION WHEN unique_violation THEN
@@ -348,7 +379,8 @@ CREATE CONSTRAINT TRIGGER take_revision AFTER INSERT ON portcullis.change_sets
 CREATE TRIGGER nudge AFTER INSERT ON portcullis.change_sets
     FOR EACH STATEMENT EXECUTE FUNCTION portcullis.nudge();
 
--- Also for sessions that play a replica's part (session_replication_role).
+-- Also where session_replication_role switches triggers off. What a subscription of logical
+-- replication applies asks no trigger of a statement all the same: a store is no place for one.
 ALTER TABLE portcullis.secrets
     ENABLE ALWAYS TRIGGER added,
     ENABLE ALWAYS TRIGGER changed,

@@ -1,0 +1,190 @@
+//! What each decision about one key writes.
+
+use sqlx::PgConnection;
+
+use super::failure::{adding, failed, taken};
+use super::row::to_sql;
+use crate::key::{KeyDigest, KeyId};
+use crate::store::{KeyRecord, Previous, Replay, ReplayKey, Revocation, StoreError};
+
+const ADD_KEY: &str = "\
+    INSERT INTO portcullis.keys (id, name, owner, environment, hint, scopes, enabled, \
+        created_at, created_by, expires_at, revoked_at, revoked_by, revoked_reason, metadata, \
+        last_used_at) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::json, $15)";
+
+const ADD_SECRET: &str = "INSERT INTO portcullis.secrets (digest, key_id) VALUES ($1, $2)";
+
+const CHANGE_KEY: &str = "\
+    UPDATE portcullis.keys SET name = $2, owner = $3, scopes = $4, enabled = $5, \
+        expires_at = $6, revoked_at = $7, revoked_by = $8, revoked_reason = $9, \
+        metadata = $10::json \
+    WHERE id = $1";
+
+const CHANGE_HINT: &str = "UPDATE portcullis.keys SET hint = $2 WHERE id = $1";
+
+/// A secret that somebody ended by hand does not come back to life.
+const KEEP_AS_PREVIOUS: &str = "\
+    UPDATE portcullis.secrets \
+    SET slot = 'previous', hint = $2, expires_at = least(expires_at, $3) \
+    WHERE key_id = $1 AND slot = 'current'";
+
+const DROP_SECRET: &str = "DELETE FROM portcullis.secrets WHERE key_id = $1 AND slot = $2";
+
+/// Leaves to others what they are forgetting.
+const FORGET: &str = "\
+    DELETE FROM portcullis.replays WHERE replay IN ( \
+        SELECT replay FROM portcullis.replays WHERE expires_at <= clock_timestamp() \
+        FOR UPDATE SKIP LOCKED)";
+
+/// In the place of one that is forgotten and still there, too.
+const REMEMBER: &str = "\
+    INSERT INTO portcullis.replays (replay, request, key_id, expires_at) \
+    VALUES ($1, $2, $3, $4) \
+    ON CONFLICT (replay) DO UPDATE SET request = excluded.request, key_id = excluded.key_id, \
+        expires_at = excluded.expires_at";
+
+pub(super) async fn insert(
+    connection: &mut PgConnection,
+    record: &KeyRecord,
+    digest: &KeyDigest,
+) -> Result<(), StoreError> {
+    let revoked = record.revoked.as_ref();
+    sqlx::query(ADD_KEY)
+        .bind(record.id.as_str())
+        .bind(record.name.as_str())
+        .bind(record.owner.as_str())
+        .bind(record.environment.as_str())
+        .bind(record.hint.as_str())
+        .bind(record.scopes.to_string())
+        .bind(record.enabled)
+        .bind(to_sql(record.created_at))
+        .bind(record.created_by.to_string())
+        .bind(record.expires_at.map(to_sql))
+        .bind(revoked.map(|revoked| to_sql(revoked.at)))
+        .bind(revoked.map(|revoked| revoked.by.to_string()))
+        .bind(revoked.and_then(reason))
+        .bind(record.metadata.as_str())
+        .bind(record.last_used_at.map(to_sql))
+        .execute(&mut *connection)
+        .await
+        .map_err(adding)?;
+    add_secret(connection, &record.id, digest).await
+}
+
+async fn add_secret(
+    connection: &mut PgConnection,
+    id: &KeyId,
+    digest: &KeyDigest,
+) -> Result<(), StoreError> {
+    sqlx::query(ADD_SECRET)
+        .bind(&digest.as_bytes()[..])
+        .bind(id.as_str())
+        .execute(connection)
+        .await
+        .map_err(adding)?;
+    Ok(())
+}
+
+/// Also forgets the others, when their time has come.
+pub(super) async fn remember(
+    connection: &mut PgConnection,
+    key: ReplayKey,
+    replay: &Replay,
+) -> Result<(), StoreError> {
+    const CONTEXT: &str = "remembering a request";
+    sqlx::query(FORGET)
+        .execute(&mut *connection)
+        .await
+        .map_err(failed(CONTEXT))?;
+    sqlx::query(REMEMBER)
+        .bind(&key.0[..])
+        .bind(&replay.request[..])
+        .bind(replay.made.as_str())
+        .bind(to_sql(replay.expires_at))
+        .execute(connection)
+        .await
+        .map_err(failed(CONTEXT))?;
+    Ok(())
+}
+
+pub(super) async fn update(
+    connection: &mut PgConnection,
+    record: &KeyRecord,
+) -> Result<(), StoreError> {
+    let revoked = record.revoked.as_ref();
+    sqlx::query(CHANGE_KEY)
+        .bind(record.id.as_str())
+        .bind(record.name.as_str())
+        .bind(record.owner.as_str())
+        .bind(record.scopes.to_string())
+        .bind(record.enabled)
+        .bind(record.expires_at.map(to_sql))
+        .bind(revoked.map(|revoked| to_sql(revoked.at)))
+        .bind(revoked.map(|revoked| revoked.by.to_string()))
+        .bind(revoked.and_then(reason))
+        .bind(record.metadata.as_str())
+        .execute(connection)
+        .await
+        .map_err(failed("changing a key"))?;
+    Ok(())
+}
+
+pub(super) async fn rotate(
+    connection: &mut PgConnection,
+    record: &KeyRecord,
+    digest: &KeyDigest,
+) -> Result<(), StoreError> {
+    const CONTEXT: &str = "replacing the secret of a key";
+    let id = record.id.as_str();
+    // Before those secrets go that it may be equal to.
+    let is_taken: bool =
+        sqlx::query_scalar("SELECT EXISTS (SELECT FROM portcullis.secrets WHERE digest = $1)")
+            .bind(&digest.as_bytes()[..])
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(failed(CONTEXT))?;
+    if is_taken {
+        return Err(taken());
+    }
+    end_previous(&mut *connection, &record.id).await?;
+    // While the old secret is the only one: the new one's shard need not forget all it knows.
+    sqlx::query(CHANGE_HINT)
+        .bind(id)
+        .bind(record.hint.as_str())
+        .execute(&mut *connection)
+        .await
+        .map_err(failed(CONTEXT))?;
+    let old = match &record.previous {
+        Some(Previous {
+            hint, expires_at, ..
+        }) => sqlx::query(KEEP_AS_PREVIOUS)
+            .bind(id)
+            .bind(hint.as_str())
+            .bind(to_sql(*expires_at)),
+        None => sqlx::query(DROP_SECRET).bind(id).bind("current"),
+    };
+    old.execute(&mut *connection)
+        .await
+        .map_err(failed(CONTEXT))?;
+    add_secret(connection, &record.id, digest).await
+}
+
+pub(super) async fn end_previous(
+    connection: &mut PgConnection,
+    id: &KeyId,
+) -> Result<(), StoreError> {
+    sqlx::query(DROP_SECRET)
+        .bind(id.as_str())
+        .bind("previous")
+        .execute(connection)
+        .await
+        .map_err(failed("ending the previous secret of a key"))?;
+    Ok(())
+}
+
+/// Postgres keeps no U+0000 in a text. A key is revoked all the same.
+pub(super) fn reason(revocation: &Revocation) -> Option<String> {
+    let reason = revocation.reason.as_deref()?;
+    Some(reason.replace('\0', "\u{fffd}"))
+}

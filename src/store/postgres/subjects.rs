@@ -1,0 +1,161 @@
+//! The rows that a decision is about: locked, and then read.
+
+use sqlx::PgConnection;
+
+use super::failure::failed;
+use super::meta::Meta;
+use super::row::{self, found_columns, key_columns, sent, with_previous};
+use crate::key::{KeyDigest, KeyId};
+use crate::store::{FoundKey, KeyRecord, Replay, ReplayKey, Rows, StoreError, Subjects};
+
+/// Whose rows have to be locked.
+const WHOM: &str = "\
+    SELECT (SELECT key_id FROM portcullis.secrets WHERE digest = $1) AS caller, \
+           (SELECT key_id FROM portcullis.replays \
+            WHERE replay = $2 AND expires_at > clock_timestamp()) AS made";
+
+/// Keeps a key as it is.
+const LOCK_AGAINST_CHANGE: &str = "SELECT FROM portcullis.keys WHERE id = $1 FOR SHARE";
+
+/// Keeps others from changing it, or from counting on it.
+const LOCK_FOR_CHANGE: &str = "SELECT FROM portcullis.keys WHERE id = $1 FOR NO KEY UPDATE";
+
+const CALLER: &str = concat!(
+    "SELECT ",
+    found_columns!(),
+    " FROM portcullis.secrets s JOIN portcullis.keys k ON k.id = s.key_id",
+    with_previous!(),
+    "WHERE s.digest = $1"
+);
+
+const TARGET: &str = concat!(
+    "SELECT ",
+    key_columns!(),
+    " FROM portcullis.keys k",
+    with_previous!(),
+    "WHERE k.id = $1"
+);
+
+const REPLAY: &str = concat!(
+    "SELECT request, key_id, ",
+    sent!("expires_at" AS "expires_at"),
+    " FROM portcullis.replays WHERE replay = $1 AND expires_at > $2"
+);
+
+/// Locks the rows that the decision is about. Always in the order of ids, so that no two
+/// transactions wait for each other.
+///
+/// They are read in later statements: what a statement finds beside a row that it had to wait for
+/// is older than that row.
+pub(super) async fn lock(
+    connection: &mut PgConnection,
+    subjects: &Subjects,
+) -> Result<(), StoreError> {
+    const CONTEXT: &str = "waiting for others who change the key";
+    let Subjects {
+        caller,
+        target,
+        replay,
+    } = subjects;
+    let mut made = None;
+    let mut caller_id = None;
+    if caller.is_some() || replay.is_some() {
+        let row = sqlx::query(WHOM)
+            .bind(caller.as_ref().map(|digest| &digest.as_bytes()[..]))
+            .bind(replay.as_ref().map(|replay| &replay.0[..]))
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(failed(CONTEXT))?;
+        caller_id = row::column::<Option<String>>(&row, "caller")?;
+        made = row::column::<Option<String>>(&row, "made")?;
+    }
+    let target = made.or_else(|| target.as_ref().map(|id| id.as_str().to_owned()));
+    let caller = caller_id
+        .filter(|caller| Some(caller) != target.as_ref())
+        .map(|id| (id, LOCK_AGAINST_CHANGE));
+    let mut locks: Vec<_> = caller
+        .into_iter()
+        .chain(target.map(|id| (id, LOCK_FOR_CHANGE)))
+        .collect();
+    locks.sort_unstable();
+    for (id, lock) in locks {
+        sqlx::query(lock)
+            .bind(id)
+            .execute(&mut *connection)
+            .await
+            .map_err(failed(CONTEXT))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn rows(
+    connection: &mut PgConnection,
+    meta: &Meta,
+    subjects: &Subjects,
+) -> Result<Rows, StoreError> {
+    let caller = match &subjects.caller {
+        Some(digest) => caller(connection, digest).await?,
+        None => None,
+    };
+    let replay = match &subjects.replay {
+        Some(key) => replay(connection, key, meta).await?,
+        None => None,
+    };
+    let id = replay.as_ref().map(|replay| &replay.made);
+    let target = match id.or(subjects.target.as_ref()) {
+        Some(id) => target(connection, id).await?,
+        None => None,
+    };
+    Ok(Rows {
+        now: meta.now,
+        caller,
+        target,
+        replay,
+        ever_had_a_key: meta.ever_had_a_key,
+    })
+}
+
+async fn caller(
+    connection: &mut PgConnection,
+    digest: &KeyDigest,
+) -> Result<Option<FoundKey>, StoreError> {
+    let row = sqlx::query(CALLER)
+        .bind(&digest.as_bytes()[..])
+        .fetch_optional(connection)
+        .await
+        .map_err(failed("reading the caller's key"))?;
+    Ok(row.as_ref().map(row::found).transpose()?.flatten())
+}
+
+pub(super) async fn target(
+    connection: &mut PgConnection,
+    id: &KeyId,
+) -> Result<Option<KeyRecord>, StoreError> {
+    sqlx::query(TARGET)
+        .bind(id.as_str())
+        .fetch_optional(connection)
+        .await
+        .map_err(failed("reading the key to be changed"))?
+        .as_ref()
+        .map(row::record)
+        .transpose()
+}
+
+async fn replay(
+    connection: &mut PgConnection,
+    key: &ReplayKey,
+    meta: &Meta,
+) -> Result<Option<Replay>, StoreError> {
+    let row = sqlx::query(REPLAY)
+        .bind(&key.0[..])
+        .bind(row::to_sql(meta.now))
+        .fetch_optional(connection)
+        .await
+        .map_err(failed("reading what is remembered of a request"))?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(Replay {
+        request: row::bytes(&row, "request")?,
+        made: row::parsed(&row, "key_id", |text| text.parse().ok())?,
+        expires_at: row::moment(&row, "expires_at")?,
+    }))
+}

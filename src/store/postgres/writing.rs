@@ -1,0 +1,121 @@
+//! Transactions that write: how they begin, and the two ways they end.
+
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, PgConnection};
+use tokio::time::timeout;
+
+use super::connections::{Connections, Lent};
+use super::failure::{committing, failed, is_over};
+use crate::store::{ReplayKey, StoreError, StoreErrorKind};
+
+/// How long a COMMIT may take. It waits for the disk, and for a standby where that is asked of it.
+const COMMITTING: Duration = Duration::from_secs(10);
+
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; ";
+
+/// For this transaction alone, in case the session is a pooler's: no lock is waited for, and no
+/// transaction left open, for longer than whoever asked would wait. An acknowledged change is on
+/// the disk, whatever the server does by default.
+const LIMITS: &str = "\
+    SELECT set_config('statement_timeout', '3s', true), \
+           set_config('lock_timeout', '2s', true), \
+           set_config('idle_in_transaction_session_timeout', '1500ms', true), \
+           set_config('synchronous_commit', CASE current_setting('synchronous_commit') \
+               WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true); ";
+
+/// All of this store's transactions hold this lock (an arbitrary number), most of them together.
+const TOGETHER: &str = "SELECT pg_advisory_xact_lock_shared(7021835462201839001)";
+
+/// Waits for those under way, at most for as long as the server lets any of them live.
+const ALONE: &str = "\
+    SELECT set_config('lock_timeout', '10s', true), set_config('statement_timeout', '10s', true); \
+    SELECT pg_advisory_xact_lock(7021835462201839001)";
+
+/// Which transactions may be under way at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Company {
+    /// Any but one that is alone.
+    Together,
+    /// None. What it reads, no other transaction of this store is about to change.
+    Alone,
+}
+
+/// A transaction. Dropped, it is rolled back: its connection is closed.
+pub(super) struct Writing {
+    lent: Lent,
+}
+
+impl Writing {
+    pub(super) async fn begin(writes: &Connections, company: Company) -> Result<Self, StoreError> {
+        let lock = match company {
+            Company::Together => TOGETHER,
+            Company::Alone => ALONE,
+        };
+        let sql = [BEGIN, LIMITS, lock].concat();
+        loop {
+            let waiting = "waiting for a connection to write on";
+            let mut lent = writes.lend().await.map_err(failed(waiting))?;
+            // In one go, of which nothing is left if the connection is.
+            let begun = sqlx::raw_sql(AssertSqlSafe(sql.as_str()))
+                .execute(&mut lent.connection)
+                .await;
+            match begun {
+                Ok(_) => return Ok(Self { lent }),
+                // The server was restarted since it was last used, say.
+                Err(error) if lent.was_idle && is_over(&error) => lent.close(),
+                Err(error) => {
+                    lent.close();
+                    return Err(failed("waiting for other writes to end")(error));
+                }
+            }
+        }
+    }
+
+    pub(super) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.lent.connection
+    }
+
+    /// Waits for others who write by this request.
+    pub(super) async fn hold(&mut self, replay: ReplayKey) -> Result<(), StoreError> {
+        let [a, b, c, d, ..] = replay.0;
+        // Requests that share these bits wait for each other, too.
+        sqlx::query("SELECT pg_advisory_xact_lock(70218354, $1)")
+            .bind(i32::from_be_bytes([a, b, c, d]))
+            .execute(self.connection())
+            .await
+            .map_err(failed("waiting for the same request"))?;
+        Ok(())
+    }
+
+    pub(super) async fn commit(mut self) -> Result<(), StoreError> {
+        let commit = sqlx::raw_sql("COMMIT").execute(&mut self.lent.connection);
+        let committed = timeout(COMMITTING, commit).await.map_err(|_| {
+            let context = format!("a COMMIT was not answered within {COMMITTING:?}");
+            StoreError::new(StoreErrorKind::OutcomeUnknown, context)
+        })?;
+        self.end(committed).map_err(committing)
+    }
+
+    /// Ends a transaction of which nothing is to stay.
+    pub(super) async fn roll_back(mut self) -> Result<(), StoreError> {
+        let rolled_back = sqlx::raw_sql("ROLLBACK")
+            .execute(&mut self.lent.connection)
+            .await;
+        self.end(rolled_back)
+            .map_err(failed("ending a transaction that wrote nothing"))
+    }
+
+    fn end<T>(self, answer: Result<T, sqlx::Error>) -> Result<(), sqlx::Error> {
+        match answer {
+            Ok(_) => {
+                self.lent.give_back();
+                Ok(())
+            }
+            Err(error) => {
+                self.lent.close();
+                Err(error)
+            }
+        }
+    }
+}

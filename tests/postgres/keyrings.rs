@@ -1,0 +1,171 @@
+//! Replicas of a service on one database.
+
+use std::time::Duration;
+
+use http::{Request, Response, StatusCode};
+use portcullis::keyring::{Created, NewKey};
+use portcullis::{ApiKeyLayer, Keyring};
+use tokio::time::{Instant, sleep};
+use tower::{Layer as _, ServiceExt as _, service_fn};
+
+use super::{Hand, Place, soon};
+
+async fn keyring(place: &Place) -> Keyring {
+    let keyring = Keyring::builder(place.store().await)
+        .prefix("acme")
+        .build()
+        .unwrap();
+    keyring.ready().await.unwrap();
+    keyring
+}
+
+async fn create(keyring: &Keyring) -> Created {
+    let new = NewKey::named("ci").unwrap().owner("acme-corp").unwrap();
+    keyring.create(new).await.unwrap()
+}
+
+/// What the gate of this replica answers.
+async fn knock(keyring: &Keyring, created: &Created) -> StatusCode {
+    let inner = service_fn(async |_: Request<String>| {
+        Ok::<_, std::convert::Infallible>(Response::new(String::new()))
+    });
+    let request = Request::get("/")
+        .header(
+            "authorization",
+            format!("Bearer {}", created.secret.expose()),
+        )
+        .body(String::new())
+        .unwrap();
+    let gate = ApiKeyLayer::new(keyring.clone()).layer(inner);
+    gate.oneshot(request).await.unwrap().status()
+}
+
+/// How long it takes until the gate answers so.
+async fn until(keyring: &Keyring, created: &Created, status: StatusCode) -> Duration {
+    let began = Instant::now();
+    soon("the other answer", async || {
+        knock(keyring, created).await == status
+    })
+    .await;
+    began.elapsed()
+}
+
+/// Less than the poll interval, so that it is the nudge that did it.
+const NUDGED: Duration = Duration::from_millis(700);
+
+#[tokio::test]
+async fn what_one_replica_changes_the_other_one_knows_in_milliseconds() {
+    let Some(place) = Place::new() else { return };
+    let (here, there) = (keyring(&place).await, keyring(&place).await);
+    let mut took = Vec::new();
+    for _ in 0..10 {
+        let created = create(&here).await;
+        assert_eq!(knock(&there, &created).await, StatusCode::OK);
+        here.revoke(&created.key.id, None).await.unwrap();
+        assert_eq!(knock(&here, &created).await, StatusCode::UNAUTHORIZED);
+        took.push(until(&there, &created, StatusCode::UNAUTHORIZED).await);
+    }
+    took.sort_unstable();
+    assert!(
+        took[took.len() / 2] < Duration::from_millis(150),
+        "{took:?}"
+    );
+    assert!(took[took.len() - 1] < NUDGED, "{took:?}");
+}
+
+#[tokio::test]
+async fn a_key_that_was_unknown_is_known_once_it_is_there() {
+    let Some(place) = Place::new() else { return };
+    let (here, there) = (keyring(&place).await, keyring(&place).await);
+    // Only a copy of the rows can be put there by somebody else.
+    let created = create(&here).await;
+    let mut hand = place.hand().await;
+    hand.types(
+        "CREATE TABLE k AS TABLE portcullis.keys; CREATE TABLE s AS TABLE portcullis.secrets; \
+                DELETE FROM portcullis.keys",
+    )
+    .await
+    .unwrap();
+    for replica in [&here, &there] {
+        until(replica, &created, StatusCode::UNAUTHORIZED).await;
+    }
+    hand.types(
+        "INSERT INTO portcullis.keys SELECT * FROM k; \
+                INSERT INTO portcullis.secrets SELECT * FROM s",
+    )
+    .await
+    .unwrap();
+    for replica in [&here, &there] {
+        let took = until(replica, &created, StatusCode::OK).await;
+        assert!(took < NUDGED, "{took:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_typed_holds_everywhere() {
+    let Some(place) = Place::new() else { return };
+    let replicas = [keyring(&place).await, keyring(&place).await];
+    let created = create(&replicas[0]).await;
+    let mut hand = place.hand().await;
+    let steps = [
+        ("enabled = false", StatusCode::UNAUTHORIZED),
+        ("enabled = true", StatusCode::OK),
+        ("expires_at = now()", StatusCode::UNAUTHORIZED),
+        ("expires_at = NULL", StatusCode::OK),
+        ("environment = 'elsewhere'", StatusCode::UNAUTHORIZED),
+        ("environment = 'live'", StatusCode::OK),
+        ("revoked_at = now()", StatusCode::UNAUTHORIZED),
+    ];
+    for (change, expected) in steps {
+        for replica in &replicas {
+            knock(replica, &created).await;
+        }
+        let sql = format!("UPDATE portcullis.keys SET {change}");
+        hand.types(&sql).await.unwrap();
+        for replica in &replicas {
+            let took = until(replica, &created, expected).await;
+            assert!(took < NUDGED, "{change}: {took:?}");
+        }
+    }
+}
+
+/// Counted by the server itself.
+#[tokio::test]
+async fn warm_keys_cost_the_database_one_small_statement_a_second() {
+    const SECONDS: u64 = 6;
+    let Some(place) = Place::new() else { return };
+    let replica = keyring(&place).await;
+    let mut keys = Vec::new();
+    for _ in 0..10 {
+        keys.push(create(&replica).await);
+    }
+    let everybody = async || {
+        for key in &keys {
+            assert_eq!(knock(&replica, key).await, StatusCode::OK);
+        }
+    };
+    everybody().await;
+    // Their first uses are written down; sessions tell what they have done with a delay.
+    sleep(Duration::from_secs(2)).await;
+    let mut hand = Hand::at(place.cluster, "postgres").await;
+    let sql = format!(
+        "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = '{}'",
+        place.database
+    );
+    let before: i64 = hand.reads(&sql).await;
+    let began = Instant::now();
+    let mut requests = 0;
+    while began.elapsed() < Duration::from_secs(SECONDS) {
+        everybody().await;
+        requests += keys.len();
+        tokio::task::yield_now().await;
+    }
+    assert!(requests > 1_000, "{requests} requests are no traffic");
+    sleep(Duration::from_millis(1_200)).await;
+    let asked = hand.reads::<i64>(&sql).await - before;
+    let most = i64::try_from(2 * SECONDS).unwrap();
+    assert!(
+        (1..=most).contains(&asked),
+        "{asked} transactions for {requests} requests"
+    );
+}
