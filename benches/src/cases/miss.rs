@@ -7,6 +7,11 @@ use portcullis::Keyring;
 use portcullis::keyring::NewKey;
 use portcullis::store::{KeyStore, MemoryStore};
 
+/// The throwaway server of the crate's own tests.
+#[cfg(feature = "postgres")]
+#[path = "../../../tests/postgres/cluster.rs"]
+mod cluster;
+
 use super::{Group, Kind};
 use crate::world::{World, bare, header};
 use crate::{call, keys};
@@ -26,6 +31,17 @@ fn measure(world: &mut World) {
         let url = format!("sqlite://{}/keys.db", folder.path().display());
         let sqlite = world.block_on(SqliteStore::connect(&url)).unwrap();
         store(world, "SQLite", &sqlite);
+    }
+    #[cfg(feature = "postgres")]
+    {
+        use portcullis::store::PostgresStore;
+        // Without PostgreSQL it says so, and fails in CI.
+        let Some(cluster) = cluster::Cluster::start(&[]) else {
+            return;
+        };
+        let url = cluster.url(&cluster.create_database());
+        let postgres = world.block_on(PostgresStore::connect(&url)).unwrap();
+        store(world, "PostgreSQL", &postgres);
     }
 }
 
