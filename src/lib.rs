@@ -103,6 +103,8 @@ pub use principal::Principal;
 pub mod manual {
     #[doc = include_str!("../docs/defaults.md")]
     pub mod defaults {}
+    #[doc = include_str!("../docs/faults.md")]
+    pub mod faults {}
     #[doc = include_str!("../docs/freshness.md")]
     pub mod freshness {}
     #[doc = include_str!("../docs/http.md")]

@@ -16,6 +16,12 @@ mod atomic {
 mod epochs;
 #[path = "loom/lease.rs"]
 mod lease;
+#[path = "loom/outage.rs"]
+mod outage;
+#[path = "loom/replica.rs"]
+mod replica;
+#[path = "loom/restore.rs"]
+mod restore;
 #[path = "loom/writes.rs"]
 mod writes;
 

@@ -87,7 +87,11 @@ impl Page {
 fn machine(machines: &[Machine]) -> String {
     let mut text = String::new();
     for machine in machines {
-        let sha = if machine.sha_instructions { "with" } else { "without" };
+        let sha = if machine.sha_instructions {
+            "with"
+        } else {
+            "without"
+        };
         let _ = writeln!(
             text,
             "- {}, {} cores, {sha} SHA instructions; {}; {}; commit {}",

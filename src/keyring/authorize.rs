@@ -92,6 +92,7 @@ impl Keyring {
     #[inline]
     pub(crate) fn authorize(&self, key: &ParsedKey<'_>) -> Judged {
         let inner = &self.inner;
+        inner.idle.note_request();
         let digest = key.digest();
         // The order is the design: one epoch, one reading of lease and tag, used for the cache
         // and the flight alike, then the entry, and the clock last. A request that is held up

@@ -11,6 +11,7 @@ use super::authority::SelfService;
 use super::cache::time_to_keep;
 use super::epoch::{CacheSizes, Timeline};
 use super::flight::Flights;
+use super::idle::Idle;
 use super::last_used::LastUsed;
 use super::once_found::OnceFound;
 use super::outage::Outage;
@@ -45,6 +46,7 @@ pub struct Builder {
     unknown_lookups: (u32, u32),
     last_used_every: Duration,
     outage_grace: Option<Duration>,
+    poll_when_idle: bool,
 }
 
 /// Why a keyring cannot be built like this. Always a mistake in the configuration: a store that
@@ -117,6 +119,8 @@ struct Followers<W> {
     writing: W,
     /// Makes the next sync come at once.
     wake: Arc<Notify>,
+    /// Tells of the first request after a poll.
+    request: Arc<Notify>,
     /// Tells that the last keyring is gone.
     gone: watch::Receiver<()>,
 }
@@ -142,6 +146,7 @@ impl Builder {
             unknown_lookups: (200, 1_000),
             last_used_every: Duration::from_mins(5),
             outage_grace: None,
+            poll_when_idle: true,
         }
     }
 
@@ -203,6 +208,17 @@ impl Builder {
     /// At most a quarter of `max_staleness`. Defaults to 1 s, or to that quarter if it is less.
     pub fn poll_interval(mut self, poll_interval: Duration) -> Self {
         self.poll_interval = Some(poll_interval);
+        self
+    }
+
+    /// Whether to poll also while there are no requests. By default that is done. `false` lets a
+    /// database sleep that does so when nobody uses it: a poll interval without a request is the
+    /// last one with a poll, and the next request makes the next sync come at once. If it comes
+    /// after the end of the lease, it is answered by a look-up meanwhile.
+    ///
+    /// [`Health::in_sync`](super::Health::in_sync) is then `false` while nobody asks.
+    pub fn poll_when_idle(mut self, poll: bool) -> Self {
+        self.poll_when_idle = poll;
         self
     }
 
@@ -277,12 +293,18 @@ impl Builder {
         let Followers {
             writing,
             wake,
+            request,
             gone,
         } = followers;
         let weak: Weak<Inner> = Arc::downgrade(&keyring.inner);
         let store = Arc::clone(&keyring.inner.store);
         runtime.spawn(writing);
-        runtime.spawn(sync::run(weak, store, poll_interval, wake, gone));
+        let rhythm = sync::Rhythm {
+            poll: poll_interval,
+            wake,
+            request,
+        };
+        runtime.spawn(sync::run(weak, store, rhythm, gone));
         Ok(keyring)
     }
 
@@ -310,6 +332,8 @@ impl Builder {
         let hasher =
             DigestHasherBuilder::new().map_err(|error| BuildError::NoRandomness(error.into()))?;
         let wake = Arc::new(Notify::new());
+        let idle = Idle::polling_all_the_same(self.poll_when_idle);
+        let request = idle.request();
         let (last_keyring, gone) = watch::channel(());
         let (a_second, burst) = self.unknown_lookups;
         let (last_used, writing) = LastUsed::new(Arc::clone(&self.store), self.last_used_every);
@@ -344,12 +368,14 @@ impl Builder {
             sync_deadline: self.max_staleness / 4,
             last_used,
             syncs: sync::Syncs::default(),
+            idle,
             wake: Arc::clone(&wake),
             _last_keyring: last_keyring,
         });
         let followers = Followers {
             writing,
             wake,
+            request,
             gone,
         };
         Ok((Keyring { inner }, followers))

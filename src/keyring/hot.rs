@@ -9,7 +9,7 @@
 //! be so wherever it lies.
 
 use std::hash::BuildHasher;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwapOption, Guard};
 
@@ -20,28 +20,36 @@ use crate::principal::Known;
 /// Above this, more places bring little: what does not fit is found in the map.
 const MOST_PLACES: u64 = 1 << 16;
 
+/// Places are made by so many, when the first of them is taken: a new epoch then costs nothing, and
+/// a service with a handful of keys has a handful of places.
+const PLACES_A_PAGE: usize = 64;
+
 /// Of the entries found in the map, one in so many takes its place here. Where two keys share a
 /// place, they would otherwise put each other out at every request.
 const ADMITTED: u64 = 8;
 
 pub(crate) struct HotTable {
-    places: Box<[ArcSwapOption<Known>]>,
+    pages: Box<[OnceLock<Page>]>,
     hasher: DigestHasherBuilder,
 }
+
+type Place = ArcSwapOption<Known>;
+type Page = Box<[Place; PLACES_A_PAGE]>;
 
 impl HotTable {
     /// For a cache of so many keys.
     pub(crate) fn beside(keys: u64, hasher: DigestHasherBuilder) -> Self {
         let places = keys.min(MOST_PLACES).next_power_of_two();
+        let pages = places.div_ceil(PLACES_A_PAGE as u64);
         Self {
-            places: (0..places).map(|_| ArcSwapOption::empty()).collect(),
+            pages: (0..pages).map(|_| OnceLock::new()).collect(),
             hasher,
         }
     }
 
     #[inline]
     pub(crate) fn get(&self, digest: &KeyDigest, tag: u64) -> Option<Arc<Known>> {
-        let entry = self.place(digest).load();
+        let entry = self.place(digest)?.load();
         let known = entry.as_ref()?;
         if known.tag == tag && known.digest == *digest {
             Guard::into_inner(entry)
@@ -61,15 +69,18 @@ impl HotTable {
 
     #[cold]
     pub(crate) fn put(&self, known: &Arc<Known>) {
-        self.place(&known.digest).store(Some(Arc::clone(known)));
+        let (page, place) = self.position(&known.digest);
+        let page = self.pages[page].get_or_init(|| Box::new([const { Place::const_empty() }; _]));
+        page[place].store(Some(Arc::clone(known)));
     }
 
     /// The map keeps this one no more.
     #[cold]
     pub(crate) fn drop_entry(&self, known: &Arc<Known>) {
-        let place = self.place(&known.digest);
-        // Unless another has taken its place meanwhile.
-        place.compare_and_swap(known, None);
+        if let Some(place) = self.place(&known.digest) {
+            // Unless another has taken it meanwhile.
+            place.compare_and_swap(known, None);
+        }
     }
 
     /// The same key was looked up again, and this is what is known of it from now on.
@@ -81,20 +92,32 @@ impl HotTable {
 
     /// There is no such key any more.
     pub(crate) fn forget(&self, digest: &KeyDigest) {
-        if self.holds(digest) {
-            self.place(digest).store(None);
+        if self.holds(digest)
+            && let Some(place) = self.place(digest)
+        {
+            place.store(None);
         }
     }
 
     fn holds(&self, digest: &KeyDigest) -> bool {
-        let entry = self.place(digest).load();
-        entry.as_ref().is_some_and(|known| known.digest == *digest)
+        let entry = self.place(digest).map(Place::load);
+        let known = entry.as_ref().and_then(|entry| entry.as_ref());
+        known.is_some_and(|known| known.digest == *digest)
     }
 
-    fn place(&self, digest: &KeyDigest) -> &ArcSwapOption<Known> {
+    /// The place of a digest, unless nobody near it has taken one yet.
+    #[inline]
+    fn place(&self, digest: &KeyDigest) -> Option<&Place> {
+        let (page, place) = self.position(digest);
+        Some(&self.pages[page].get()?[place])
+    }
+
+    #[inline]
+    fn position(&self, digest: &KeyDigest) -> (usize, usize) {
         let hash = self.hasher.hash_one(digest);
-        let at = usize::try_from(hash).unwrap_or(usize::MAX) & (self.places.len() - 1);
-        &self.places[at]
+        let hash = usize::try_from(hash).unwrap_or(usize::MAX);
+        let page = (hash / PLACES_A_PAGE) & (self.pages.len() - 1);
+        (page, hash % PLACES_A_PAGE)
     }
 }
 
@@ -103,38 +126,54 @@ mod tests {
     use super::*;
     use crate::keyring::cache::tests::known;
 
-    fn table_of_one_place() -> HotTable {
+    /// Two keys that share a place.
+    fn neighbours(table: &HotTable) -> (Arc<Known>, Arc<Known>) {
+        let first = known(0, 5);
+        let place = table.position(&first.digest);
+        let second = (1..=u16::MAX)
+            .map(|number| known(number, 5))
+            .find(|known| table.position(&known.digest) == place);
+        (first, second.unwrap())
+    }
+
+    fn small_table() -> HotTable {
         HotTable::beside(1, DigestHasherBuilder::new().unwrap())
     }
 
     #[test]
     fn an_entry_of_another_tag_or_key_is_not_found() {
-        let table = table_of_one_place();
-        let entry = known(1, 5);
+        let table = small_table();
+        let (entry, neighbour) = neighbours(&table);
+        assert!(table.get(&entry.digest, 5).is_none());
         table.put(&entry);
         let found = table.get(&entry.digest, 5);
         assert!(found.is_some_and(|found| Arc::ptr_eq(&found, &entry)));
         assert!(table.get(&entry.digest, 6).is_none(), "it was changed");
         assert!(table.get(&entry.digest, 4).is_none());
-        let other = known(2, 5);
-        assert!(table.get(&other.digest, 5).is_none(), "one place for both");
+        assert!(table.get(&neighbour.digest, 5).is_none());
     }
 
     #[test]
     fn a_place_that_another_has_taken_is_left_alone() {
-        let table = table_of_one_place();
-        let (old, new) = (known(1, 5), known(2, 5));
+        let table = small_table();
+        let (old, new) = neighbours(&table);
         table.put(&old);
         table.put(&new);
         table.drop_entry(&old);
+        table.forget(&old.digest);
+        table.renew(&old);
         assert!(table.get(&new.digest, 5).is_some());
         table.drop_entry(&new);
         assert!(table.get(&new.digest, 5).is_none());
     }
 
     #[test]
-    fn room_is_bounded() {
+    fn room_is_bounded_and_taken_when_it_is_needed() {
         let hasher = DigestHasherBuilder::new().unwrap();
-        assert_eq!(HotTable::beside(u64::MAX, hasher).places.len(), 1 << 16);
+        let table = HotTable::beside(u64::MAX, hasher);
+        assert_eq!(table.pages.len() * PLACES_A_PAGE, 1 << 16);
+        table.put(&known(1, 5));
+        let made = table.pages.iter().filter(|page| page.get().is_some());
+        assert_eq!(made.count(), 1);
     }
 }

@@ -177,6 +177,11 @@ impl Flight {
         if self.forgotten(row).is_some() {
             return None;
         }
+        // Since a restore or a failover that lost changes, a standby may follow the past that was
+        // left, whose revisions say nothing. The operator knows which one it follows.
+        if self.epoch.refuses_seen_revoked {
+            return None;
+        }
         let reading = self.lease()?;
         let same_store = self.epoch.store == Some(row.store);
         // Against the tag of now, which goes with the lease of now, and may have moved since the
@@ -206,11 +211,17 @@ impl Flight {
         let began = self.asked;
         // Also of a row from before the revocation, which was made while it was on its way.
         let refused = self.forgotten(&row).is_some();
-        let LookUp { now, found, .. } = row;
+        let LookUp {
+            now,
+            found,
+            primary,
+            ..
+        } = row;
         let Some(found) = found else {
             return Landing::Unknown;
         };
-        if found.record.revoked.is_some() {
+        // A standby may be ahead of what the primary has acknowledged, and of what it will keep.
+        if primary && found.record.revoked.is_some() {
             let seen_revoked = &self.inner.seen_revoked;
             seen_revoked.read_as_revoked([&found.record.id]);
         }

@@ -21,6 +21,7 @@ mod flight;
 mod freshness;
 mod health;
 mod hot;
+mod idle;
 mod last_used;
 mod look_up;
 mod manage;
@@ -105,6 +106,7 @@ pub(crate) struct Inner {
     sync_deadline: Duration,
     last_used: last_used::LastUsed,
     syncs: sync::Syncs,
+    idle: idle::Idle,
     /// Makes the next sync come at once.
     wake: Arc<Notify>,
     /// Ends the background task when the last keyring goes.

@@ -43,15 +43,15 @@ impl OwnWrites {
     /// Those are done with then.
     pub(super) fn are_among(&mut self, changes: &[Change], revision: u64) -> bool {
         let brought = |write: &OwnWrite| {
-            let own = |change: &&Change| {
-                change.revision > write.above && change.revision <= write.revision
-            };
-            changes.iter().filter(own).any(|change| {
+            let since = |change: &&Change| change.revision > write.above;
+            changes.iter().filter(since).any(|change| {
                 let place = change.touched.place;
-                // Where they are many, the one or the other says that it is anywhere.
+                // Where they are many, the one or the other says that it is anywhere; and a store
+                // that has too many to tell says it once, at the end.
                 place == Where::Anywhere
-                    || write.places.contains(&place)
-                    || write.places.contains(&Where::Anywhere)
+                    || change.revision <= write.revision
+                        && (write.places.contains(&place)
+                            || write.places.contains(&Where::Anywhere))
             })
         };
         let due = |write: &&OwnWrite| write.revision <= revision;
@@ -103,6 +103,20 @@ mod tests {
                 changes: &[(6, Shard(2)), (7, Shard(1))],
                 up_to: 7,
                 found: true,
+            },
+            Test {
+                name: "among too many to be told one by one",
+                touched: &[Shard(1)],
+                changes: &[(9_000, Anywhere)],
+                up_to: 9_000,
+                found: true,
+            },
+            Test {
+                name: "of another one's later change there is no telling",
+                touched: &[Shard(1)],
+                changes: &[(8, Shard(1))],
+                up_to: 8,
+                found: false,
             },
             Test {
                 name: "brought under several revisions",

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Inner;
 use super::epoch::Followed;
+use super::idle::wait_for_request;
 use crate::store::{KeyStore, StoreError, StoreErrorKind, SyncReport};
 
 /// Nudges that come closer together than this share a sync, and no sync but a poll comes sooner
@@ -106,6 +107,13 @@ impl Syncs {
     pub(crate) fn lag(&self) -> Option<Duration> {
         let nanos = self.lag.load(Ordering::Relaxed);
         (nanos != NEVER).then(|| Duration::from_nanos(nanos))
+    }
+
+    /// While nobody asks a lease may end, and nobody has to be warned of it.
+    pub(super) fn let_the_lease_end(&self) {
+        if let Ok(mut told) = self.turn.try_lock() {
+            told.lease = false;
+        }
     }
 }
 
@@ -280,14 +288,27 @@ async fn on_its_own(
     })
 }
 
+/// When to sync.
+pub(super) struct Rhythm {
+    pub(super) poll: Duration,
+    /// Makes the next sync come at once.
+    pub(super) wake: Arc<Notify>,
+    /// Tells of the first request after a poll.
+    pub(super) request: Arc<Notify>,
+}
+
 /// Syncs on every poll, nudge and wake, until the last keyring is dropped.
 pub(super) async fn run(
     inner: Weak<Inner>,
     store: Arc<dyn KeyStore>,
-    poll: Duration,
-    wake: Arc<Notify>,
+    rhythm: Rhythm,
     mut last_keyring: watch::Receiver<()>,
 ) {
+    let Rhythm {
+        poll,
+        wake,
+        request,
+    } = rhythm;
     // A task of its own: nudges are a comfort, and a store that panics over them must not take
     // the syncs along. Dropping the set ends it.
     let nudge = Arc::new(Notify::new());
@@ -304,8 +325,12 @@ pub(super) async fn run(
         // Whoever nudges or wakes, be it with every request, does not make it spin.
         let gap = if synced { NUDGE_GAP } else { next };
         let soonest = Instant::now() + gap;
+        let due = async {
+            sleep(next).await;
+            wait_for_request(&inner, &request).await;
+        };
         tokio::select! {
-            () = sleep(next) => {}
+            () = due => {}
             () = nudge.notified() => sleep(gap).await,
             () = wake.notified() => sleep_until(soonest).await,
             // The sender lives in `Inner`; it says nothing, it only goes.

@@ -90,8 +90,13 @@ impl Inner {
                 return Err(WriteError::OutcomeUnknown(Some(error)));
             }
             Ok(Ok(Err(error))) => return Err(WriteError::Store(error)),
-            // The store panicked, or it takes longer than anybody waits.
-            Ok(Err(_)) | Err(_) => return Err(WriteError::OutcomeUnknown(None)),
+            // The store panicked, or it takes longer than anybody waits. The task heeds what comes of
+            // it, but whoever asked is told now that it may be done.
+            Ok(Err(_)) | Err(_) => {
+                self.timeline.forget();
+                self.wake.notify_one();
+                return Err(WriteError::OutcomeUnknown(None));
+            }
         };
         match transacted.outcome {
             Outcome::Refused(refusal) => Err(WriteError::Refused(refusal)),

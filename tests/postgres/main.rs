@@ -8,6 +8,7 @@ mod failures;
 mod keyrings;
 mod links;
 mod opening;
+mod overlapping;
 mod plans;
 mod proxy;
 mod races;

@@ -5,16 +5,16 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::sleep;
 
-use crate::chance::Chance;
-use crate::client::{Client, get};
 use crate::ground;
-use crate::history::{Answer, Route};
-use crate::judge::{RECOVERY, SLACK};
-use crate::lives::Author;
-use crate::load::ask_all;
-use crate::proxy::Mode;
-use crate::stage::{Key, Stage};
-use crate::world::Scale;
+use crate::runner::chance::Chance;
+use crate::runner::client::{Client, get};
+use crate::runner::history::{Answer, Route};
+use crate::runner::judge::{RECOVERY, SLACK};
+use crate::runner::lives::Author;
+use crate::runner::load::ask_all;
+use crate::runner::proxy::Mode;
+use crate::runner::stage::{Key, Stage};
+use crate::runner::world::Scale;
 
 const SCALE: Scale = Scale {
     replicas: 2,

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use crate::episode::Episode;
-use crate::fault::{Fault, Whom};
 use crate::ground;
-use crate::proxy::Mode;
-use crate::world::Scale;
+use crate::runner::episode::Episode;
+use crate::runner::fault::{Fault, Whom};
+use crate::runner::proxy::Mode;
+use crate::runner::world::Scale;
 
 const SCALE: Scale = Scale {
     replicas: 3,

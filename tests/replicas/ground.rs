@@ -4,8 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::task::block_in_place;
 
-use crate::cluster::Cluster;
-use crate::world::{Scale, World, postgres};
+use crate::runner::cluster::Cluster;
+use crate::runner::world::{Scale, World, postgres};
 
 /// `None` where there is no Postgres on this machine.
 pub(crate) async fn world(scale: Scale) -> Option<Arc<World>> {

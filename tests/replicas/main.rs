@@ -3,29 +3,10 @@
 //!
 //! `cargo test` builds the examples before it runs this; see `docs/faults.md` for the long run.
 
-mod bite;
-mod chance;
-mod client;
-#[path = "../postgres/cluster.rs"]
-mod cluster;
-mod episode;
-mod fault;
-mod figures;
-mod ground;
-mod hand;
-mod healthy;
-mod history;
-mod judge;
-mod key;
-mod lives;
-mod load;
-mod proxy;
-mod replica;
-mod restored;
-mod stage;
-mod waiting;
-mod world;
+#![cfg(unix)]
 
 mod cut_off;
 mod each_fault;
+mod ground;
+mod runner;
 mod when_all_is_well;

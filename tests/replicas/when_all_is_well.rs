@@ -6,14 +6,15 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::chance::Chance;
-use crate::client::Client;
-use crate::history::{Answer, Outcome, Route, What};
-use crate::lives::Author;
-use crate::load::ask_all;
-use crate::stage::{Key, Stage};
-use crate::world::Scale;
-use crate::{ground, healthy};
+use crate::ground;
+use crate::runner::chance::Chance;
+use crate::runner::client::Client;
+use crate::runner::healthy;
+use crate::runner::history::{Answer, Outcome, Route, What};
+use crate::runner::lives::Author;
+use crate::runner::load::ask_all;
+use crate::runner::stage::{Key, Stage};
+use crate::runner::world::Scale;
 
 const SCALE: Scale = Scale {
     replicas: 3,
@@ -89,7 +90,7 @@ async fn what_is_typed_into_psql_works_everywhere_also_where_it_was_refused_a_mo
         let bound = if notified { 1_000 } else { 2_500 };
         assert!(inserted.max(enabled) < Duration::from_millis(bound));
     }
-    let violations = crate::judge::judge(&stage.take_history());
+    let violations = crate::runner::judge::judge(&stage.take_history());
     assert!(violations.is_empty(), "{}", violations[0]);
 }
 

@@ -63,7 +63,12 @@ fn a_change_that_is_alone_is_heeded_when_the_formula_says() {
             let outcome = run(&scenario);
             let what = format!("{replicas} replicas, nudged: {nudged}");
             let half = outcome.until_refused.percentile(0.5);
-            near(&what, half, 1e3 * arithmetic::heeded_after(&scenario), 0.08);
+            near(
+                &what,
+                half,
+                1e3 * arithmetic::following::heeded_after(&scenario),
+                0.08,
+            );
             let all = outcome.until_refused.percentile(1.0);
             assert!(
                 all <= 1e3 * arithmetic::heeded_at_last(&scenario),

@@ -24,8 +24,8 @@ fn from_nothing() -> Scenario {
 fn memory_comes_to_rest_where_the_formula_says() {
     for (changes, shards) in [(0.0, 65_536), (50.0, 1_024), (400.0, 16_384)] {
         let scenario = Scenario {
-            changes,
             shards,
+            changes,
             ..from_nothing()
         };
         let outcome = run(&scenario);

@@ -1,5 +1,6 @@
 //! What the simulation takes from the crate is what the crate has.
 
+use crate::simulation::moment::float;
 use crate::simulation::settings;
 
 #[test]
@@ -30,7 +31,7 @@ fn the_settings_are_those_of_the_crate() {
             "last_used_every: Duration::from_mins(5)",
         ),
         (
-            settings::WAITING_FOR_NEW as f64,
+            float(settings::WAITING_FOR_NEW as u64),
             1_500.0,
             builder,
             "waiting_requests: 2_000",
@@ -39,7 +40,7 @@ fn the_settings_are_those_of_the_crate() {
             settings::TIME_TO_LIVE,
             600.0,
             cache,
-            "POSITIVE_TIME_TO_LIVE: Duration = Duration::from_mins(10)",
+            "Duration = Duration::from_mins(10)",
         ),
         (
             settings::PAUSE,

@@ -17,7 +17,7 @@ pub(crate) const CHANGE: f64 = 1_200.0;
 pub(crate) const WAKE: f64 = 30.0;
 
 /// Writing down one use of a secret, as one of a thousand.
-pub(crate) const USE: f64 = 12.0;
+pub(crate) const USE: f64 = 40.0;
 
 /// There and back between a replica and the database.
 pub(crate) const ROUND_TRIP: f64 = 200.0;

@@ -32,7 +32,7 @@ pub(crate) enum Asked {
 
 #[derive(Debug)]
 pub(crate) struct Flights {
-    flights: HashMap<Question, Flight, BuildHasherDefault<Spread>>,
+    by_question: HashMap<Question, Flight, BuildHasherDefault<Spread>>,
     /// Those that wait for their turn.
     lane: VecDeque<Question>,
     under_way: usize,
@@ -45,7 +45,7 @@ pub(crate) struct Flights {
 impl Flights {
     pub(crate) fn new(at_a_time: usize, most_waiting: usize) -> Self {
         Self {
-            flights: HashMap::default(),
+            by_question: HashMap::default(),
             lane: VecDeque::new(),
             under_way: 0,
             at_a_time,
@@ -60,7 +60,7 @@ impl Flights {
             return Asked::Refused;
         }
         self.waiting += 1;
-        if let Some(flight) = self.flights.get_mut(&question) {
+        if let Some(flight) = self.by_question.get_mut(&question) {
             flight.waiting.push(now);
             return Asked::Joined;
         }
@@ -69,7 +69,7 @@ impl Flights {
             departed: now,
             waiting: vec![now],
         };
-        self.flights.insert(question, flight);
+        self.by_question.insert(question, flight);
         self.lane.push_back(question);
         Asked::Boarded
     }
@@ -80,14 +80,14 @@ impl Flights {
             return None;
         }
         let question = self.lane.pop_front()?;
-        let flight = self.flights.get_mut(&question)?;
+        let flight = self.by_question.get_mut(&question)?;
         flight.departed = now;
         self.under_way += 1;
         Some((question, flight.boarded))
     }
 
     pub(crate) fn boarded(&self, question: Question) -> Option<u64> {
-        Some(self.flights.get(&question)?.boarded)
+        Some(self.by_question.get(&question)?.boarded)
     }
 
     /// One that was under way has ended.
@@ -99,7 +99,7 @@ impl Flights {
     /// One that boarded before `since` and is still waiting for its turn.
     pub(crate) fn give_up(&mut self, since: u64) -> Option<Flight> {
         let &question = self.lane.front()?;
-        if self.flights.get(&question)?.boarded >= since {
+        if self.by_question.get(&question)?.boarded >= since {
             return None;
         }
         self.lane.pop_front();
@@ -111,7 +111,7 @@ impl Flights {
     }
 
     fn remove(&mut self, question: Question) -> Option<Flight> {
-        let flight = self.flights.remove(&question)?;
+        let flight = self.by_question.remove(&question)?;
         self.waiting -= flight.waiting.len();
         Some(flight)
     }

@@ -78,9 +78,21 @@ impl Following {
         self.askers.len() == 1
     }
 
-    /// A sync is done: for whom, and whether somebody waits for the next one.
-    pub(crate) fn done(&mut self) -> (Option<Asker>, bool) {
-        (self.askers.pop_front(), !self.askers.is_empty())
+    /// The sync under way is done: for whom?
+    pub(crate) fn done(&mut self) -> Option<Asker> {
+        self.askers.pop_front()
+    }
+
+    /// A write behind it in the queue, for which that sync did as well.
+    pub(crate) fn settled(&mut self) -> Option<Asker> {
+        let seamless = self.seamless;
+        self.askers
+            .pop_front_if(|asker| matches!(*asker, Asker::Write(revision) if revision <= seamless))
+    }
+
+    /// Whether somebody waits for another one.
+    pub(crate) fn is_wanted(&self) -> bool {
+        !self.askers.is_empty()
     }
 
     /// The task's sync is done.

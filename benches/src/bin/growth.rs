@@ -56,7 +56,9 @@ fn measure(world: &mut World, size: u64) {
     let empty = allocated();
     remember(world, &keyring, size);
     let full = allocated();
-    world.recorder.note(GROUP, &case, "MB", (full - before) as f64 / 1e6);
+    world
+        .recorder
+        .note(GROUP, &case, "MB", (full - before) as f64 / 1e6);
     let each = (full - empty) as f64 / size as f64;
     world.recorder.note(GROUP, &case, "bytes a key", each);
 
@@ -79,10 +81,15 @@ fn measure(world: &mut World, size: u64) {
             black_box(map.get(&keys::digest(key)).cloned().unwrap());
         }));
     }
-    let added = ours.iter().zip(&nothing).map(|(with, without)| with - without);
+    let added = ours
+        .iter()
+        .zip(&nothing)
+        .map(|(with, without)| with - without);
     let added: Vec<f64> = added.collect();
     world.recorder.rounds(GROUP, &case, "ns added", added);
-    world.recorder.rounds(GROUP, &case, "ns, SHA-256 and a plain map", floor);
+    world
+        .recorder
+        .rounds(GROUP, &case, "ns, SHA-256 and a plain map", floor);
 }
 
 fn timed<T>(all: &[T], mut call: impl FnMut(&T)) -> f64 {
@@ -118,5 +125,5 @@ fn remember(world: &World, keyring: &Keyring, size: u64) {
 /// Bytes that are allocated now.
 fn allocated() -> i64 {
     let stats = ALLOCATOR.stats();
-    stats.bytes_allocated as i64 - stats.bytes_deallocated as i64
+    stats.bytes_allocated.cast_signed() as i64 - stats.bytes_deallocated.cast_signed() as i64
 }

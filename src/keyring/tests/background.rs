@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::fixture::{Replica, timed};
+use super::fixture::{REVOKED, Replica, allowed, timed};
+use super::log;
 use crate::keyring::Keyring;
 use crate::store::MemoryStore;
 use crate::testing::FaultStore;
@@ -90,8 +91,8 @@ async fn the_end_of_an_outage_is_found_out_soon() {
         } else {
             replica.faults.syncs.fail();
         }
-        tokio::time::sleep(Duration::from_secs(60)).await;
-        replica.clock.advance(Duration::from_secs(60));
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        replica.clock.advance(Duration::from_mins(1));
         let ((), took) = timed(async {
             replica.faults.syncs.heal();
             while !replica.keyring.health().in_sync {
@@ -119,4 +120,83 @@ async fn nudges_while_every_sync_fails_do_not_make_it_spin() {
     }
     let syncs = replica.faults.syncs.calls() - before;
     assert!((3..=5).contains(&syncs), "{syncs} in a second");
+}
+
+/// In step, with nobody asking, and polls that come or do not.
+async fn idle(poll: bool) -> Replica {
+    let replica = Replica::with(MemoryStore::new(), |b| b.poll_when_idle(poll)).await;
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    replica
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_nobody_asks_there_are_no_polls_if_so_wished() {
+    for (poll, expected) in [(true, 58..=60), (false, 0..=0)] {
+        let replica = idle(poll).await;
+        let before = replica.faults.syncs.calls();
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        let polls = replica.faults.syncs.calls() - before;
+        assert!(expected.contains(&polls), "{polls}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_request_after_idleness_is_answered_right_and_makes_a_sync_come() {
+    let store = MemoryStore::new();
+    let there = Replica::of(store.clone()).await;
+    let here = Replica::with(store, |b| b.poll_when_idle(false)).await;
+    let (old, other) = (there.create().await, there.create().await);
+    for created in [&old, &other] {
+        assert_eq!(here.ask(created.secret.expose()).await, allowed());
+    }
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    here.clock.advance(Duration::from_mins(1));
+    there.revoke(&old.key.id).await;
+    drop(log::lines(""));
+    let syncs = here.faults.syncs.calls();
+    assert_eq!(here.ask(old.secret.expose()).await, REVOKED);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(here.faults.syncs.calls(), syncs + 1);
+    let look_ups = here.faults.look_ups.calls();
+    assert_eq!(here.ask(other.secret.expose()).await, allowed());
+    assert_eq!(here.faults.look_ups.calls(), look_ups, "trusted again");
+    let told = log::lines("portcullis::lease");
+    assert!(told.iter().all(|line| !line.contains("WARN")), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_somebody_asks_polls_come_as_ever() {
+    let replica = idle(false).await;
+    let created = replica.create().await;
+    let before = replica.faults.syncs.calls();
+    for _ in 0..600 {
+        assert_eq!(replica.ask(created.secret.expose()).await, allowed());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let polls = replica.faults.syncs.calls() - before;
+    assert!((58..=62).contains(&polls), "{polls}");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let before = replica.faults.syncs.calls();
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    assert_eq!(replica.faults.syncs.calls(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_nudge_is_heeded_while_nobody_asks_and_the_task_ends_all_the_same() {
+    let store = MemoryStore::new();
+    let here = Replica::with(store.clone(), |b| b.poll_when_idle(false)).await;
+    here.faults.lose_nudges(false);
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    Replica::of(store).await.create().await;
+    let before = here.faults.syncs.calls();
+    tokio::time::sleep(Duration::from_millis(25)).await;
+    assert_eq!(here.faults.syncs.calls(), before + 1);
+    let Replica {
+        keyring, faults, ..
+    } = here;
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    drop(keyring);
+    let before = faults.syncs.calls();
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    assert_eq!(faults.syncs.calls(), before);
 }

@@ -174,6 +174,8 @@ fn ours(options: PgConnectOptions, limits: &[(&str, &str)]) -> PgConnectOptions 
         ])
         // All names of its own are written out, and no statement is worth compiling.
         .options([("search_path", "pg_catalog"), ("jit", "off")])
+        // Where a role reads only by default, a primary would not be told from a read replica.
+        .options([("default_transaction_read_only", "off")])
         .options(limits.iter().copied())
 }
 

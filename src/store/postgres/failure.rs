@@ -117,6 +117,9 @@ pub(super) fn is_over(error: &sqlx::Error) -> bool {
 
 /// Whether another transaction was in the way, which has the right of way once.
 pub(super) fn is_to_be_repeated(error: &StoreError) -> bool {
+    if error.kind() == StoreErrorKind::OutcomeUnknown {
+        return false;
+    }
     let says = error.source().and_then(<dyn Error>::downcast_ref);
     // A serialization failure, a deadlock.
     says.is_some_and(|ServerSays { code, .. }| code == "40001" || code == "40P01")

@@ -18,7 +18,10 @@ use crate::timestamp::Timestamp;
 macro_rules! look_up {
     ($digest:literal) => {
         concat!(
-            "SELECT m.store_id, NOT pg_is_in_recovery() AS is_primary, \
+            // Settled when the transaction began, before its snapshot: a server that is promoted
+            // meanwhile answers from what it had as a replica.
+            "SELECT m.store_id, current_setting('transaction_read_only') = 'off' \
+                        AND NOT pg_is_in_recovery() AS is_primary, \
                     (SELECT max(revision) FROM portcullis.change_sets) AS revision, ",
             sent!("clock_timestamp()" AS "now"),
             ", ",
@@ -65,7 +68,8 @@ fn self_contained(digest: KeyDigest) -> String {
 /// OFFSET keeps the two tables apart, so that the newest rows alone are read, by their index, also
 /// before Postgres knows anything of them. One row more at most than [`MOST_CHANGES`].
 const SYNC: &str = "\
-    SELECT m.store_id, pg_is_in_recovery() AS is_replica, n.revision, n.nonce, \
+    SELECT m.store_id, \
+           current_setting('transaction_read_only') = 'on' OR pg_is_in_recovery() AS is_replica, n.revision, n.nonce, \
            t.nonce AS nonce_then, c.revision AS change_revision, c.shard, c.kind \
     FROM portcullis.meta m \
     LEFT JOIN ( \

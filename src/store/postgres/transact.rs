@@ -158,11 +158,15 @@ async fn write(
             return Ok(Done::MustBeAlone);
         }
         Decision::RevokeAll { whose, revocation } => {
-            let outcome = revoke_all(connection, &whose, &revocation).await?;
+            let mut outcome = revoke_all(connection, &whose, &revocation).await?;
             if matches!(outcome, Outcome::RevokedAll { revoked: 0, .. }) {
                 return Ok(Done::Nothing(meta.transacted(meta.revision, outcome)));
             }
-            let (revision, _) = triggered(connection).await?;
+            let (revision, triggered) = triggered(connection).await?;
+            if let Outcome::RevokedAll { touched, .. } = &mut outcome {
+                // What was typed in between the look at the secrets and the change of the keys.
+                touched.extend(triggered);
+            }
             return Ok(Done::Written(meta.transacted(revision, outcome)));
         }
         Decision::Keep => return kept(connection, &meta, &rows).await,

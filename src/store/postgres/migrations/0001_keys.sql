@@ -171,11 +171,15 @@ BEGIN
 END;
 $$;
 
+-- A transaction that has changed a key, and is still open, has written down the secrets that it saw.
+-- One that comes to the key meanwhile has to wait for it: looked up and remembered before that
+-- commit, it would be out of date by it, and nobody would say so.
 CREATE FUNCTION portcullis.secrets_added() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF EXISTS (SELECT FROM added) THEN
+        PERFORM FROM portcullis.keys WHERE id IN (SELECT key_id FROM added) ORDER BY id FOR SHARE;
         PERFORM portcullis.put_out_of_date(
             ARRAY(SELECT DISTINCT portcullis.shard_of(digest) FROM added), 'absence');
     END IF;
@@ -199,6 +203,12 @@ DECLARE
               IS DISTINCT FROM (n.key_id, n.slot, n.hint, n.expires_at));
 BEGIN
     IF cardinality(shards) > 0 THEN
+        -- As for a secret that is added.
+        PERFORM FROM portcullis.keys WHERE id IN (
+            SELECT n.key_id
+            FROM old_rows o FULL JOIN new_rows n ON n.digest = o.digest
+            WHERE n.key_id IS DISTINCT FROM o.key_id
+        ) ORDER BY id FOR SHARE;
         PERFORM portcullis.put_out_of_date(shards, 'everything');
     END IF;
     RETURN NULL;
@@ -312,6 +322,9 @@ BEGIN
             DELETE FROM portcullis.change_sets WHERE revision < next - 10000 RETURNING nonce
         )
         DELETE FROM portcullis.changes USING pruned WHERE changes.nonce = pruned.nonce;
+        -- What was committed since an old snapshot shows by the revision that is taken already. That
+        -- row may be pruned by now, and then the row of the lock is another than in the snapshot.
+        UPDATE portcullis.meta SET ever_had_a_key = ever_had_a_key;
     END IF;
     RETURN NULL;
 EXCEPTION WHEN unique_violation THEN
@@ -366,7 +379,8 @@ CREATE CONSTRAINT TRIGGER take_revision AFTER INSERT ON portcullis.change_sets
 CREATE TRIGGER nudge AFTER INSERT ON portcullis.change_sets
     FOR EACH STATEMENT EXECUTE FUNCTION portcullis.nudge();
 
--- Also for sessions that play a replica's part (session_replication_role).
+-- Also where session_replication_role switches triggers off. What a subscription of logical
+-- replication applies asks no trigger of a statement all the same: a store is no place for one.
 ALTER TABLE portcullis.secrets
     ENABLE ALWAYS TRIGGER added,
     ENABLE ALWAYS TRIGGER changed,

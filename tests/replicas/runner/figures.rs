@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
-use crate::history::{Answer, By, Change, History, Outcome, Request, SecretNumber, What};
+use crate::runner::history::{Answer, By, Change, History, Outcome, Request, SecretNumber, What};
 
 /// Times, from the shortest to the longest.
 #[derive(Clone, Debug, Default)]

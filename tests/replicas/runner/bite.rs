@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::episode::Report;
-use crate::fault::{Fault, Whom};
-use crate::history::{Answer, By, Outcome};
-use crate::proxy::Mode;
+use crate::runner::episode::Report;
+use crate::runner::fault::{Fault, Whom};
+use crate::runner::history::{Answer, By, Outcome};
+use crate::runner::proxy::Mode;
 
 /// What is missing, if anything is.
 pub(crate) fn toothless(fault: Fault, report: &Report) -> Option<&'static str> {

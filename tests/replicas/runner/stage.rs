@@ -7,13 +7,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::chance::Chance;
-use crate::client::{Client, Reply, admin, get};
-use crate::history::{
+use crate::runner::chance::Chance;
+use crate::runner::client::{Client, Reply, admin, get};
+use crate::runner::history::{
     Answer, By, Change, History, KeyNumber, Kind, Moment, Outcome, Pulse, Request, Route,
     SecretNumber, Trouble, What,
 };
-use crate::world::World;
+use crate::runner::world::World;
 
 /// The one scope of the run.
 const SCOPE: &str = "reports:read";

@@ -1,41 +1,17 @@
 //! The long run: every fault again and again, in any order, for as long as one likes.
-//!
-//! `cargo run --release --example faults -- --minutes 10 --seed 7 --replicas 3`; what it prints is
-//! explained in `docs/faults.md`.
-
-mod bite;
-mod chance;
-mod client;
-#[path = "../postgres/cluster.rs"]
-mod cluster;
-mod episode;
-mod fault;
-mod figures;
-mod hand;
-mod healthy;
-mod history;
-mod judge;
-mod key;
-mod lives;
-mod load;
-mod proxy;
-mod replica;
-mod restored;
-mod stage;
-mod waiting;
-mod world;
 
 use std::process::{Command, ExitCode};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::chance::Chance;
-use crate::episode::Episode;
-use crate::fault::{Fault, Whom};
-use crate::figures::Figures;
-use crate::proxy::Mode;
-use crate::world::{Scale, World, postgres};
+use crate::runner::chance::Chance;
+use crate::runner::episode::Episode;
+use crate::runner::fault::{Fault, Whom};
+use crate::runner::figures::Figures;
+use crate::runner::healthy;
+use crate::runner::proxy::Mode;
+use crate::runner::world::{Scale, World, postgres};
 
 const USAGE: &str = "usage: faults [--minutes N] [--seed N] [--replicas N] [--max-staleness-ms N]";
 
@@ -78,7 +54,7 @@ impl Arguments {
 }
 
 #[tokio::main]
-async fn main() -> ExitCode {
+pub(crate) async fn main() -> ExitCode {
     let arguments = match Arguments::parse(std::env::args().skip(1)) {
         Ok(arguments) => arguments,
         Err(error) => {

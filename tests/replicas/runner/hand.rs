@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::process::Command;
 
-use crate::cluster::Cluster;
+use crate::runner::cluster::Cluster;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Hand {

@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::client::ADMIN_TOKEN;
+use crate::runner::client::ADMIN_TOKEN;
 
 /// How long a process may take to start or to end.
 const PATIENCE: Duration = Duration::from_secs(30);

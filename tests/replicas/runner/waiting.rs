@@ -6,12 +6,12 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::chance::Chance;
-use crate::client::Client;
-use crate::history::{Kind, Route, What};
-use crate::lives::Author;
-use crate::load::{ask_all, follow};
-use crate::stage::Stage;
+use crate::runner::chance::Chance;
+use crate::runner::client::Client;
+use crate::runner::history::{Kind, Route, What};
+use crate::runner::lives::Author;
+use crate::runner::load::{ask_all, follow};
+use crate::runner::stage::Stage;
 
 /// How many keys are revoked meanwhile.
 const VICTIMS: usize = 20;

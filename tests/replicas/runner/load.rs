@@ -7,10 +7,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::chance::Chance;
-use crate::client::Client;
-use crate::history::{Answer, Route, SecretNumber};
-use crate::stage::Stage;
+use crate::runner::chance::Chance;
+use crate::runner::client::Client;
+use crate::runner::history::{Answer, Route, SecretNumber};
+use crate::runner::stage::Stage;
 
 /// How many ask each replica at the same time.
 const CROWD: usize = 2;

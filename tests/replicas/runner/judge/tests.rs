@@ -2,7 +2,7 @@
 //! than none.
 
 use super::*;
-use crate::history::{Form, Pulse, Route};
+use crate::runner::history::{Form, Pulse, Route};
 
 const KEY: KeyNumber = KeyNumber(0);
 const OLD: SecretNumber = SecretNumber(0);

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::chance::Chance;
-use crate::client::Client;
-use crate::figures::Figures;
-use crate::history::{Outcome, What};
-use crate::judge::{Violation, judge};
-use crate::load::{ask_all, follow};
-use crate::stage::{Key, Stage};
-use crate::world::World;
+use crate::runner::chance::Chance;
+use crate::runner::client::Client;
+use crate::runner::figures::Figures;
+use crate::runner::history::{Outcome, What};
+use crate::runner::judge::{Violation, judge};
+use crate::runner::load::{ask_all, follow};
+use crate::runner::stage::{Key, Stage};
+use crate::runner::world::World;
 
 /// How many make keys, or revoke them, at the same time.
 const CROWD: usize = 4;

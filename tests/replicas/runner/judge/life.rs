@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::history::{Answer, By, Change, Form, Found, Moment, Outcome, Route, SecretNumber, What};
+use crate::runner::history::{
+    Answer, By, Change, Form, Found, Moment, Outcome, Route, SecretNumber, What,
+};
 
 /// What a key is at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Keys that are made by hand, as the documentation describes them.
 
-use crate::chance::Chance;
+use crate::runner::chance::Chance;
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 

@@ -7,13 +7,13 @@ use std::time::Duration;
 use tokio::task::block_in_place;
 use tokio::time::sleep;
 
-use crate::chance::Chance;
-use crate::history::{Kind, Moment, Outcome, What};
-use crate::lives::Author;
-use crate::load::follow;
-use crate::proxy::Mode;
-use crate::stage::Stage;
-use crate::{restored, waiting};
+use crate::runner::chance::Chance;
+use crate::runner::history::{Kind, Moment, Outcome, What};
+use crate::runner::lives::Author;
+use crate::runner::load::follow;
+use crate::runner::proxy::Mode;
+use crate::runner::stage::Stage;
+use crate::runner::{restored, waiting};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {

@@ -19,7 +19,7 @@ use std::fmt;
 use std::time::Duration;
 
 use self::life::Life;
-use crate::history::{
+use crate::runner::history::{
     Answer, By, Change, Found, History, KeyNumber, Kind, Moment, Outcome, Request, SecretNumber,
     Trouble, What,
 };

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use crate::chance::Chance;
-use crate::history::{Kind, What};
-use crate::judge::RECOVERY;
-use crate::lives::Author;
-use crate::load::{ask_all, follow};
-use crate::stage::Stage;
+use crate::runner::chance::Chance;
+use crate::runner::history::{Kind, What};
+use crate::runner::judge::RECOVERY;
+use crate::runner::lives::Author;
+use crate::runner::load::{ask_all, follow};
+use crate::runner::stage::Stage;
 
 /// How many keys live on, and how many are revoked after the dump.
 const KEYS: usize = 15;

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::history::Answer;
+use crate::runner::history::Answer;
 
 pub(crate) const ADMIN_TOKEN: &str = "the-only-admin-token.of~these+tests/0123456789==";
 

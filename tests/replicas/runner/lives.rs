@@ -8,12 +8,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::chance::Chance;
-use crate::client::Client;
-use crate::history::{Outcome, What};
-use crate::key::{any_body, well_formed};
-use crate::load::{ask_all, follow};
-use crate::stage::{Key, Stage, hex};
+use crate::runner::chance::Chance;
+use crate::runner::client::Client;
+use crate::runner::history::{Outcome, What};
+use crate::runner::key::{any_body, well_formed};
+use crate::runner::load::{ask_all, follow};
+use crate::runner::stage::{Key, Stage, hex};
 
 /// How many keys live at the same time, each with someone who changes it now and then.
 const CAST: usize = 5;
