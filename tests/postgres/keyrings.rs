@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
 use portcullis::keyring::{Created, NewKey};
+use portcullis::store::{Provenance, Whose};
 use portcullis::{ApiKeyLayer, Keyring};
 use tokio::time::{Instant, sleep};
 use tower::{Layer as _, ServiceExt as _, service_fn};
@@ -168,4 +169,41 @@ async fn warm_keys_cost_the_database_one_small_statement_a_second() {
         (1..=most).contains(&asked),
         "{asked} transactions for {requests} requests"
     );
+}
+
+/// What this replica is told of its own writes fits what its syncs bring, whichever comes first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_writes_at_once_through_two_replicas_are_one_unbroken_history() {
+    let Some(place) = Place::new() else { return };
+    let replicas = [keyring(&place).await, keyring(&place).await];
+    let mut writers = Vec::new();
+    for number in 0..8 {
+        let (here, there) = (
+            replicas[number % 2].clone(),
+            replicas[1 - number % 2].clone(),
+        );
+        writers.push(tokio::spawn(async move {
+            for round in 0..15 {
+                let created = create(&here).await;
+                let id = &created.key.id;
+                assert_eq!(knock(&there, &created).await, StatusCode::OK);
+                let grace = Duration::from_secs(round % 2 * 60);
+                there.rotate(id, grace).await.unwrap();
+                here.revoke(id, None).await.unwrap();
+                assert_eq!(knock(&here, &created).await, StatusCode::UNAUTHORIZED);
+                if round % 5 == 0 {
+                    let whose = Whose::CreatedBy(Provenance::Key(id.clone()));
+                    here.revoke_all(whose, "nobody").await.unwrap();
+                }
+            }
+        }));
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    for keyring in &replicas {
+        keyring.sync().await.unwrap();
+        let health = keyring.health();
+        assert_eq!((health.history_breaks, health.epoch), (0, 1), "{health:?}");
+    }
 }
