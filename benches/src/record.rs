@@ -178,10 +178,7 @@ pub fn table(figures: &[Figure], group: &str) -> String {
 
 /// A value with as many digits as it is good for, thousands set apart.
 pub fn number(value: f64, figure: &str) -> String {
-    if figure.starts_with("x ") {
-        return format!("{value:.2}");
-    }
-    if figure.starts_with('%') {
+    if figure.contains("x ") || figure.starts_with('%') {
         return format!("{value:.2}");
     }
     if value.abs() < 100.0 && value.fract() != 0.0 {

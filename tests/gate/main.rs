@@ -22,6 +22,7 @@ mod header_bytes;
 mod nesting;
 mod no_way_around;
 mod other_places;
+mod outage;
 mod readiness;
 mod secrecy;
 mod settings;

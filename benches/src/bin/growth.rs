@@ -7,8 +7,9 @@ use std::collections::HashMap;
 use std::hint::black_box;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use cpu_time::ThreadTime;
 use http::{HeaderValue, StatusCode};
 use portcullis::Keyring;
 use portcullis_bench::by_rule::ByRule;
@@ -93,7 +94,7 @@ fn measure(world: &mut World, size: u64) {
 }
 
 fn timed<T>(all: &[T], mut call: impl FnMut(&T)) -> f64 {
-    let begin = Instant::now();
+    let begin = ThreadTime::now();
     for one in all {
         call(one);
     }

@@ -171,6 +171,12 @@ impl Stage {
         Self::on(MemoryStore::with_clock(Arc::new(clock.clone())), clock).await
     }
 
+    fn has_one_history(&self) {
+        for replica in &self.replicas {
+            assert_eq!(replica.keyring.health().history_breaks, 0);
+        }
+    }
+
     /// Makes all these at once, through both replicas by turns or through one alone.
     async fn make(&self, changes: Vec<Change>, id: &KeyId, through: usize) -> Vec<Made> {
         let tasks: Vec<_> = changes
@@ -236,6 +242,7 @@ async fn some_order_explains_twenty_changes(stage: &Stage, seed: u64) {
             );
         }
     }
+    stage.has_one_history();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -330,4 +337,5 @@ async fn a_revoke_leaves_no_secret_alive(stage: &Stage, rounds: u64) {
             }
         }
     }
+    stage.has_one_history();
 }

@@ -13,7 +13,7 @@ use crate::keyring::{
 use crate::principal::Principal;
 use crate::store::{
     Decide, KeyName, KeyRecord, KeyStore, ListQuery, LookUp, MemoryStore, Nudges, Position, Read,
-    Source, StoreError, Subjects, SyncReport, Transacted, Use,
+    Source, StoreError, StoreId, Subjects, SyncReport, Transacted, Use,
 };
 use crate::testing::{FakeClock, FaultStore, Faults};
 
@@ -179,6 +179,8 @@ pub(super) struct Rerouted(Arc<Mutex<Route>>);
 struct Route {
     store: MemoryStore,
     replica: Option<MemoryStore>,
+    /// That of the replica, if it says that it is another's.
+    replica_of: Option<StoreId>,
     takes_writes: bool,
     revives: bool,
 }
@@ -188,6 +190,7 @@ impl Rerouted {
         Self(Arc::new(Mutex::new(Route {
             store: store.clone(),
             replica: None,
+            replica_of: None,
             takes_writes: true,
             revives: false,
         })))
@@ -201,6 +204,11 @@ impl Rerouted {
     /// backup.
     pub(super) fn read_from(&self, store: &MemoryStore) {
         self.route().replica = Some(store.clone());
+    }
+
+    /// The read replica belongs to another store, though it has the same rows.
+    pub(super) fn misplace_replica(&self) {
+        self.route().replica_of = Some(StoreId([9; 16]));
     }
 
     /// The primary becomes a standby, and says so.
@@ -225,14 +233,15 @@ impl Rerouted {
 #[async_trait]
 impl KeyStore for Rerouted {
     async fn look_up(&self, digest: &KeyDigest, source: Source) -> Result<LookUp, StoreError> {
-        let (store, primary, revives) = {
+        let (store, primary, revives, of) = {
             let route = self.route();
             match (&route.replica, source) {
-                (Some(replica), Source::Any) => (replica.clone(), false, false),
-                _ => (route.store.clone(), route.takes_writes, route.revives),
+                (Some(replica), Source::Any) => (replica.clone(), false, false, route.replica_of),
+                _ => (route.store.clone(), route.takes_writes, route.revives, None),
             }
         };
         let mut answer = store.look_up(digest, source).await?;
+        answer.store = of.unwrap_or(answer.store);
         answer.primary &= primary;
         if let Some(found) = answer.found.as_mut().filter(|_| revives) {
             found.record.revoked = None;

@@ -298,6 +298,27 @@ async fn revoked_before_and_answered_after_a_restore(noticed: bool) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_change_that_went_to_the_store_before_the_restore_is_missed_when_it_is_answered() {
+    let scene = Scene::new().await;
+    let writes = &scene.here.faults.writes;
+    writes.freeze_next(1);
+    let change = tokio::spawn({
+        let (here, id) = (scene.here.clone(), scene.id.clone());
+        async move { here.enable(&id, false).await }
+    });
+    soon(writes.frozen(1)).await;
+    scene.restore_and_go_on().await;
+    scene.here.sync().await;
+    let breaks = || scene.here.keyring.health().history_breaks;
+    assert_eq!(breaks(), 0, "for all that the sync can see");
+    writes.release();
+    change.await.unwrap();
+    assert_eq!(breaks(), 1);
+    scene.here.sync().await;
+    assert_eq!(breaks(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_write_that_finds_the_break_refuses_too() {
     let scene = Scene::new().await;
     scene.here.revoke(&scene.id).await;

@@ -607,6 +607,10 @@ async fn run(store: Arc<dyn KeyStore>, clock: FakeClock, seed: u64) {
     for _ in 0..STEPS {
         told.1.step().await;
     }
+    for view in &told.1.views {
+        let health = view.replica.keyring.health();
+        assert_eq!(health.history_breaks, 0, "there was but one history");
+    }
 }
 
 /// `PORTCULLIS_MODEL_RUNS` runs, from the seed `PORTCULLIS_MODEL_SEED` on.

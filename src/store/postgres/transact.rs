@@ -78,22 +78,20 @@ async fn try_once(
         Company::Alone => LONG_PATIENCE,
     };
     let work = async {
-        let mut writing = Writing::begin(writes, company).await?;
-        let done = write(&mut writing, company, subjects, decide).await;
+        let writing = Writing::begin(writes, company).await?;
+        let work = async |connection: &mut PgConnection| {
+            write(connection, company, subjects, decide).await
+        };
+        let (writing, done) = writing.over(work).await?;
         match done {
-            Ok(Done::Written(transacted)) => Ok((Some(writing), Some(transacted))),
-            Ok(Done::Nothing(transacted)) => {
+            Done::Written(transacted) => Ok((Some(writing), Some(transacted))),
+            Done::Nothing(transacted) => {
                 writing.roll_back().await?;
                 Ok((None, Some(transacted)))
             }
-            Ok(Done::MustBeAlone) => {
+            Done::MustBeAlone => {
                 writing.roll_back().await?;
                 Ok((None, None))
-            }
-            Err(error) => {
-                // Whoever comes next may have the connection, if it still answers.
-                drop(writing.roll_back().await);
-                Err(error)
             }
         }
     };
@@ -116,15 +114,11 @@ enum Done {
 }
 
 async fn write(
-    writing: &mut Writing,
+    connection: &mut PgConnection,
     company: Company,
     subjects: &Subjects,
     decide: &mut Decide,
 ) -> Result<Done, StoreError> {
-    if let Some(replay) = subjects.replay {
-        writing.hold(replay).await?;
-    }
-    let connection = writing.connection();
     lock(connection, subjects).await?;
     let meta = Meta::read(connection).await?;
     if company == Company::Together && !meta.ever_had_a_key {
