@@ -19,6 +19,7 @@ use crate::runner::world::Scale;
 const SCALE: Scale = Scale {
     replicas: 2,
     max_staleness: Duration::from_millis(1_600),
+    authors: 0,
 };
 
 /// The default: a quarter.

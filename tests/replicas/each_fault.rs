@@ -13,6 +13,7 @@ use crate::runner::world::Scale;
 const SCALE: Scale = Scale {
     replicas: 3,
     max_staleness: Duration::from_millis(1_200),
+    authors: 5,
 };
 
 /// Long enough for the lease to end, and for what comes after.

@@ -19,6 +19,7 @@ use crate::runner::world::Scale;
 const SCALE: Scale = Scale {
     replicas: 3,
     max_staleness: Duration::from_secs(5),
+    authors: 0,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
