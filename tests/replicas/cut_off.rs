@@ -74,6 +74,7 @@ async fn answers(stage: &Stage, keys: &[Key], until: &Answer) -> Answers {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cut_off_it_serves_what_it_knows_until_the_lease_ends_and_then_says_503() {
+    let _turn = ground::alone().await;
     let Some(world) = ground::world(SCALE).await else {
         return;
     };
