@@ -43,7 +43,7 @@ pub(super) fn token(value: &[u8], place: usize) -> Credential<'_> {
 pub(crate) fn is_b64token(value: &[u8]) -> bool {
     let padding = value.iter().rev().take_while(|&&byte| byte == b'=').count();
     let (body, _) = value.split_at(value.len() - padding);
-    !body.is_empty() && body.iter().all(|&byte| is_b64(byte))
+    !body.is_empty() && body.iter().all(|&byte| B64[usize::from(byte)])
 }
 
 /// The characters of a scheme (RFC 9110 section 5.6.2).
@@ -52,9 +52,16 @@ fn is_tchar(byte: u8) -> bool {
 }
 
 /// The characters of a bearer token, but for the `=` at its end.
-fn is_b64(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte)
-}
+const B64: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128_u8 {
+        table[byte as usize] =
+            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+        byte += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests {
