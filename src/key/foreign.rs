@@ -4,12 +4,11 @@
 //! is bounded by [`unknown_lookups`](crate::keyring::Builder::unknown_lookups). No text has two
 //! forms, so that there is never a question of which key was meant.
 
-use std::ops::RangeInclusive;
-
 use thiserror::Error;
 
-use super::format::{InvalidFormat, TAIL_BYTES};
-use super::{Environment, KeyFormat, alphabet};
+use super::format::InvalidFormat;
+use super::shape::{Alphabet, BodyLength, Shape};
+use super::{Environment, KeyFormat};
 use crate::credential::{MAX_CREDENTIAL_BYTES, is_bearer_token};
 use crate::excerpt::excerpt;
 
@@ -50,39 +49,6 @@ pub struct ForeignFormat {
     alphabet: Alphabet,
     body: BodyLength,
     environment: Option<Environment>,
-}
-
-/// What the body of a foreign key is written in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Alphabet {
-    /// `0-9a-f`. Upper case is another key, which nobody has issued.
-    Hex,
-    /// `0-9A-Za-z`.
-    Base62,
-    /// `0-9A-Za-z_-`.
-    Base64Url,
-}
-
-/// How many characters the body of a foreign key has: so many, or from so many to so many.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct BodyLength {
-    least: usize,
-    most: usize,
-}
-
-impl From<usize> for BodyLength {
-    fn from(exactly: usize) -> Self {
-        let (least, most) = (exactly, exactly);
-        Self { least, most }
-    }
-}
-
-impl From<RangeInclusive<usize>> for BodyLength {
-    fn from(range: RangeInclusive<usize>) -> Self {
-        let (least, most) = range.into_inner();
-        Self { least, most }
-    }
 }
 
 /// Why foreign keys cannot look like this. Of a long value only the beginning is repeated.
@@ -152,8 +118,9 @@ impl ForeignFormat {
         if least > most {
             return Err(InvalidForeignFormat::NoLength { least, most });
         }
-        if least < alphabet.least() {
-            let (body, least) = (least, alphabet.least());
+        let needed = least_of(alphabet);
+        if least < needed {
+            let (body, least) = (least, needed);
             return Err(InvalidForeignFormat::ShortBody { body, least });
         }
         let bytes = prefix.len().saturating_add(most);
@@ -216,83 +183,12 @@ impl ForeignFormat {
     }
 }
 
-impl Alphabet {
-    /// The fewest characters that are [`FEWEST_BITS`].
-    fn least(self) -> usize {
-        match self {
-            Self::Hex => FEWEST_BITS / 4,
-            // 5.95 bits each, and 6.
-            Self::Base62 | Self::Base64Url => FEWEST_BITS.div_ceil(6),
-        }
-    }
-
-    fn has(self, byte: u8) -> bool {
-        match self {
-            Self::Hex => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
-            Self::Base62 => byte.is_ascii_alphanumeric(),
-            Self::Base64Url => byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'),
-        }
-    }
-
-    fn spells(self, bytes: &[u8]) -> bool {
-        match self {
-            Self::Base62 => alphabet::is_base62(bytes),
-            _ => bytes.iter().all(|&byte| self.has(byte)),
-        }
-    }
-}
-
-/// The form of a key, be it ours or another's, its checksum apart.
-#[derive(Clone, Copy)]
-pub(super) struct Shape<'a> {
-    prefix: &'a str,
-    alphabet: Alphabet,
-    body: BodyLength,
-}
-
-impl Shape<'_> {
-    fn includes(&self, text: &[u8]) -> bool {
-        text.strip_prefix(self.prefix.as_bytes())
-            .is_some_and(|body| {
-                let BodyLength { least, most } = self.body;
-                (least..=most).contains(&body.len()) && self.alphabet.spells(body)
-            })
-    }
-
-    /// Whether `text` is the prefix and from 1 to `most` characters more.
-    pub(super) fn begins(&self, text: &str, most: usize) -> bool {
-        text.strip_prefix(self.prefix).is_some_and(|shown| {
-            (1..=most).contains(&shown.len()) && self.alphabet.spells(shown.as_bytes())
-        })
-    }
-
-    pub(super) fn prefix(&self) -> &str {
-        self.prefix
-    }
-
-    /// Whether there is a text that has both forms.
-    fn overlaps(&self, other: &Self) -> bool {
-        let (ours, theirs) = (self.bytes(), other.bytes());
-        let as_long = ours.start() <= theirs.end() && theirs.start() <= ours.end();
-        // Behind both prefixes all alphabets have the digits in common.
-        let prefixed = self.prefix.len().max(other.prefix.len());
-        as_long && (0..prefixed).all(|at| self.agrees_at(other, at))
-    }
-
-    fn bytes(&self) -> RangeInclusive<usize> {
-        let BodyLength { least, most } = self.body;
-        self.prefix.len() + least..=self.prefix.len() + most
-    }
-
-    /// Whether both may have the same byte at `at`.
-    fn agrees_at(&self, other: &Self, at: usize) -> bool {
-        let fixed = |shape: &Self| shape.prefix.as_bytes().get(at).copied();
-        match (fixed(self), fixed(other)) {
-            (Some(ours), Some(theirs)) => ours == theirs,
-            (Some(ours), None) => other.alphabet.has(ours),
-            (None, Some(theirs)) => self.alphabet.has(theirs),
-            (None, None) => true,
-        }
+/// The fewest characters that are [`FEWEST_BITS`].
+fn least_of(alphabet: Alphabet) -> usize {
+    match alphabet {
+        Alphabet::Hex => FEWEST_BITS / 4,
+        // 5.95 bits each, and 6.
+        Alphabet::Base62 | Alphabet::Base64Url => FEWEST_BITS.div_ceil(6),
     }
 }
 
@@ -320,7 +216,7 @@ impl KeyFormat {
             let shape = format.shape();
             for environment in self.environments() {
                 let ours = self.names(environment);
-                if shape.overlaps(&own_shape(&ours)) {
+                if shape.overlaps(&Shape::of_our_own(&ours)) {
                     let (foreign, other) = (format.prefix.into(), ours);
                     return Err(InvalidFormat::ForeignOverlap { foreign, other });
                 }
@@ -361,15 +257,6 @@ impl KeyFormat {
     /// What all keys of this environment begin with.
     pub(super) fn names(&self, environment: &Environment) -> String {
         format!("{}_{environment}_", self.prefix())
-    }
-}
-
-/// The form of our own keys that begin so.
-pub(super) fn own_shape(prefix: &str) -> Shape<'_> {
-    Shape {
-        prefix,
-        alphabet: Alphabet::Base62,
-        body: TAIL_BYTES.into(),
     }
 }
 
@@ -468,29 +355,13 @@ mod tests {
     }
 
     #[test]
-    fn no_text_has_two_forms() {
+    fn forms_that_some_text_would_share_are_refused() {
         use Alphabet::{Base62, Base64Url, Hex};
-        let overlap = "cannot be told from those that begin with";
         let cases = [
-            // Beside our own keys, which have 48 bytes, of which 10 are names.
+            ("ours", vec![foreign("acme_live_", Base62, 38)], false),
             (
-                "the very same",
-                vec![foreign("acme_live_", Base62, 38)],
-                false,
-            ),
-            (
-                "our digits at least",
-                vec![foreign("acme_live_", Hex, 38)],
-                false,
-            ),
-            (
-                "one of our environments",
+                "not the first environment",
                 vec![foreign("acme_test_", Hex, 30..=50)],
-                false,
-            ),
-            (
-                "our prefix and any environment",
-                vec![foreign("acme_", Base64Url, 43)],
                 false,
             ),
             (
@@ -499,80 +370,18 @@ mod tests {
                 false,
             ),
             (
-                "ours and a part of a body",
-                vec![foreign("acme_live_00", Hex, 36)],
-                false,
-            ),
-            ("another length", vec![foreign("acme_live_", Hex, 48)], true),
-            (
-                "shorter ones",
-                vec![foreign("acme_live_", Base62, 20..=37)],
+                "ours in another length",
+                vec![foreign("acme_live_", Hex, 48)],
                 true,
             ),
-            (
-                "longer ones",
-                vec![foreign("acme_live_", Base62, 39..=99)],
-                true,
-            ),
-            (
-                "an environment of their own",
-                vec![foreign("acme_sk_", Base62, 40)],
-                true,
-            ),
-            (
-                "no underscore in the body",
-                vec![foreign("acme", Base62, 44)],
-                true,
-            ),
-            (
-                "no letters of ours in the body",
-                vec![foreign("ac", Hex, 46)],
-                true,
-            ),
-            (
-                "beside another prefix",
-                vec![foreign("acne_live_", Base62, 38)],
-                true,
-            ),
-            // Beside each other.
             (
                 "twice",
                 vec![foreign("x_", Hex, 32), foreign("x_", Hex, 32)],
                 false,
             ),
             (
-                "another alphabet",
-                vec![foreign("x_", Hex, 32), foreign("x_", Base62, 32)],
-                false,
-            ),
-            (
-                "lengths that touch",
-                vec![foreign("x_", Hex, 32..=40), foreign("x_", Hex, 40)],
-                false,
-            ),
-            (
-                "a prefix in the other",
-                vec![foreign("x_", Base64Url, 40), foreign("x_y_", Hex, 38)],
-                false,
-            ),
-            (
-                "the other way round",
-                vec![foreign("x_y_", Hex, 38), foreign("x_", Base64Url, 40)],
-                false,
-            ),
-            (
-                "lengths apart",
-                vec![foreign("x_", Hex, 32..=39), foreign("x_", Hex, 40)],
-                true,
-            ),
-            (
-                "prefixes apart",
-                vec![foreign("x_", Hex, 32), foreign("y_", Hex, 32)],
-                true,
-            ),
-            (
-                "not of the alphabet",
-                vec![foreign("x_", Hex, 40), foreign("x_y_", Hex, 38)],
+                "side by side",
+                vec![foreign("x_", Hex, 32), foreign("x_", Hex, 33)],
                 true,
             ),
         ];
@@ -580,9 +389,6 @@ mod tests {
             let format = KeyFormat::new("acme", ["live", "test"]).unwrap();
             let built = format.with_foreign(formats);
             assert_eq!(built.is_ok(), expected, "{name}");
-            if let Err(why) = built {
-                assert!(why.to_string().contains(overlap), "{name}: {why}");
-            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::foreign::own_shape;
+use super::shape::Shape;
 use super::{Environment, KeyFormat};
 
 /// How many characters of the body a hint shows: 24 of its 190 bits.
@@ -84,11 +84,13 @@ impl KeyFormat {
         let foreign = self.foreign.iter();
         let foreign = foreign.filter(|format| format.environment == *environment);
         let shapes = foreign.map(|format| format.shape());
-        let shapes: Vec<_> = std::iter::once(own_shape(&ours)).chain(shapes).collect();
+        let shapes: Vec<_> = std::iter::once(Shape::of_our_own(&ours))
+            .chain(shapes)
+            .collect();
         if shapes.iter().any(|shape| shape.begins(text, MOST_SHOWN)) {
             return Ok(KeyHint(text.into()));
         }
-        let beginnings: Vec<&str> = shapes.iter().map(|shape| shape.prefix()).collect();
+        let beginnings: Vec<&str> = shapes.iter().map(|shape| shape.prefix).collect();
         Err(NotAHint::Beginning {
             environment: environment.clone(),
             beginnings: beginnings.join(" or "),

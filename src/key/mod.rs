@@ -29,13 +29,14 @@ mod keyed;
 mod parse;
 mod plain;
 mod secret;
+mod shape;
 #[cfg(test)]
 mod tests;
 
 pub use algorithm::{DigestAlgorithm, Pepper};
 pub use digest::KeyDigest;
 pub use environment::{Environment, InvalidEnvironment};
-pub use foreign::{Alphabet, BodyLength, ForeignFormat, InvalidForeignFormat};
+pub use foreign::{ForeignFormat, InvalidForeignFormat};
 pub use format::{InvalidFormat, KeyFormat};
 pub use generate::{GenerateError, GeneratedKey};
 pub use hint::{InvalidHint, KeyHint, NotAHint};
@@ -44,6 +45,7 @@ pub use keyed::ChecksumSecret;
 pub use parse::{NotAKey, ParsedKey};
 pub use plain::PlainKey;
 pub use secret::InvalidSecret;
+pub use shape::{Alphabet, BodyLength};
 
 #[allow(unused_imports)]
 pub(crate) use hasher::DigestHasherBuilder;
