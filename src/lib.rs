@@ -76,6 +76,7 @@
 
 #[cfg(feature = "admin")]
 pub mod admin;
+pub mod allowed_ips;
 pub mod clock;
 mod credential;
 mod excerpt;
