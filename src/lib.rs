@@ -87,6 +87,7 @@ pub mod keyring;
 pub mod layer;
 pub mod lifetime;
 mod principal;
+pub mod resources;
 pub mod scope;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]

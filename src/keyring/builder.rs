@@ -21,7 +21,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::key::{
     ChecksumSecret, DigestAlgorithm, DigestHasherBuilder, ForeignFormat, InvalidFormat, KeyFormat,
 };
-use crate::scope::{Catalogue, InvalidScope};
+use crate::scope::{Catalogue, InvalidScope, Roles};
 use crate::store::KeyStore;
 
 /// Whoever wants to do without the store for longer wants another store.
@@ -360,6 +360,7 @@ impl Builder {
             clock: self.clock,
             format,
             catalogue,
+            roles: Roles::default(),
             agreement,
             self_service: SelfService {
                 renewal: self.self_renewal,
