@@ -257,11 +257,8 @@ mod tests {
             ),
         ];
         for (name, lines, expected) in cases {
-            assert_eq!(
-                read(&headers(lines), &places()).checked(),
-                expected,
-                "{name}"
-            );
+            let headers = headers(lines);
+            assert_eq!(read(&headers, &places()).checked(), expected, "{name}");
         }
     }
 

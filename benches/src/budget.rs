@@ -7,11 +7,11 @@ use http::StatusCode;
 use serde::Deserialize;
 
 use crate::harness::Case;
-use crate::instructions::{BETWEEN, Counter};
+use crate::instructions::{Counter, between};
+use crate::keys;
 use crate::peers::layered;
 use crate::record::{Figure, find, number};
 use crate::world::{Nothing, World, bare, credentials, each, header, open, served, without};
-use crate::keys;
 
 /// `budget.toml`.
 #[derive(Clone, Debug, Deserialize)]
@@ -138,7 +138,10 @@ pub fn guard(world: &World, counter: Counter) -> Result<(), String> {
         let Some((_, count)) = measured.iter().find(|(own, _)| own == name) else {
             return Err(format!("budget.toml has {name:?}, which is not counted"));
         };
-        let (low, high) = (budget * (1.0 - slack_percent / 50.0), budget * (1.0 + slack_percent / 100.0));
+        let (low, high) = (
+            budget * (1.0 - slack_percent / 50.0),
+            budget * (1.0 + slack_percent / 100.0),
+        );
         let verdict = if *count > high {
             exceeded.push(name.as_str());
             "EXCEEDED"
@@ -149,7 +152,10 @@ pub fn guard(world: &World, counter: Counter) -> Result<(), String> {
         };
         println!("{name:<30} {count:>7} added instructions, budget {budget:>7}: {verdict}");
     }
-    if let Some((name, _)) = measured.iter().find(|(name, _)| !instructions.contains_key(name)) {
+    if let Some((name, _)) = measured
+        .iter()
+        .find(|(name, _)| !instructions.contains_key(name))
+    {
         return Err(format!("budget.toml has no budget for {name:?}"));
     }
     if exceeded.is_empty() {
@@ -166,7 +172,11 @@ fn counts(world: &World, counter: Counter) -> Vec<(String, f64)> {
     let keyring = world.usual();
     world.warm(&keyring, &credentials(16));
     let not_a_key = || vec![header("eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl")];
-    let mistyped = || (0..16).map(|n| header(&keys::mistyped(n))).collect::<Vec<_>>();
+    let mistyped = || {
+        (0..16)
+            .map(|n| header(&keys::mistyped(n)))
+            .collect::<Vec<_>>()
+    };
     let gate = || bare(&keyring);
     let router = || served(layered(&keyring));
     let families: [(&str, [Case; 2], [Case; 4]); 2] = [
@@ -197,7 +207,7 @@ fn counts(world: &World, counter: Counter) -> Vec<(String, f64)> {
             ],
         ),
     ];
-    let count = |mut case: Case| counter.counts(4, BETWEEN, &mut || case.work.once()).fewest;
+    let count = |mut case: Case| counter.counts(4, between, &mut || case.work.once()).fewest;
     let mut measured = Vec::new();
     for (family, [with_credential, none], cases) in families {
         let (with_credential, none) = (count(with_credential), count(none));
@@ -216,14 +226,21 @@ fn counts(world: &World, counter: Counter) -> Vec<(String, f64)> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
     fn the_budget_can_be_read_and_each_line_has_a_limit() {
         let budget = Budget::read();
-        assert_eq!(budget.line.len(), 19);
+        let names: HashSet<&str> = budget.line.iter().map(|line| &*line.name).collect();
+        assert_eq!(names.len(), budget.line.len(), "each has a name of its own");
         for line in &budget.line {
-            assert!(line.at_most.is_some() != line.at_least.is_some(), "{}", line.name);
+            assert!(
+                line.at_most.is_some() != line.at_least.is_some(),
+                "{}",
+                line.name
+            );
             assert_eq!(line.verdict(&[]), Verdict::NotMeasured);
         }
     }

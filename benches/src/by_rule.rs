@@ -98,7 +98,10 @@ fn row(digest: &KeyDigest) -> FoundKey {
 
 fn read_only<T>() -> Result<T, StoreError> {
     let kind = StoreErrorKind::Unavailable;
-    Err(StoreError::new(kind, "a store that keeps nothing takes no writes"))
+    Err(StoreError::new(
+        kind,
+        "a store that keeps nothing takes no writes",
+    ))
 }
 
 #[async_trait]
@@ -172,6 +175,6 @@ struct Never;
 #[deny(clippy::missing_trait_methods)]
 impl Nudges for Never {
     async fn nudged(&mut self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

@@ -51,7 +51,10 @@ pub fn late() -> u64 {
 
 fn answer<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
-    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+    match future
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
         Poll::Ready(output) => output,
         Poll::Pending => await_it(future),
     }
@@ -94,6 +97,8 @@ where
     S: Service<Request, Response = Response<R>>,
     S::Error: std::fmt::Debug,
 {
-    std::future::poll_fn(|context| service.poll_ready(context)).await.unwrap();
+    std::future::poll_fn(|context| service.poll_ready(context))
+        .await
+        .unwrap();
     service.call(request(credential)).await.unwrap().status()
 }

@@ -42,7 +42,6 @@ impl Hasher for OneMultiplyHasher {
 
     fn write_u64(&mut self, word: u64) {
         let product = u128::from(word ^ self.seed) * u128::from(self.seed);
-        #[expect(clippy::cast_possible_truncation, reason = "both halves are used")]
         let folded = (product >> 64) as u64 ^ product as u64;
         self.hash = folded;
     }

@@ -12,8 +12,6 @@
     reason = "a signal handler and the flags register cannot be had otherwise"
 )]
 
-use std::time::{Duration, Instant};
-
 use crate::call::late;
 
 /// Code that counting itself takes, found out once.
@@ -36,7 +34,7 @@ mod trap {
     use std::arch::asm;
     use std::cell::UnsafeCell;
     use std::ffi::c_int;
-        use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
     use libc::{REG_RIP, REG_RSP, SA_RESTART, SA_SIGINFO, SIGTRAP, siginfo_t, ucontext_t};
@@ -47,7 +45,12 @@ mod trap {
     const REMEMBERED: usize = 1 << 20;
 
     static COUNT: AtomicUsize = AtomicUsize::new(0);
-    static STEPS: Steps = Steps(UnsafeCell::new([Step { address: 0, stack: 0 }; REMEMBERED]));
+    static STEPS: Steps = Steps(UnsafeCell::new(
+        [Step {
+            address: 0,
+            stack: 0,
+        }; REMEMBERED],
+    ));
 
     struct Steps(UnsafeCell<[Step; REMEMBERED]>);
 
@@ -134,7 +137,9 @@ mod trap {
             first_in_line();
             // A call and a return come with it.
             if !(1_000..1_010).contains(&with.saturating_sub(own)) {
-                return Err(format!("the trap flag sees {with} - {own} of 1,000 instructions"));
+                return Err(format!(
+                    "the trap flag sees {with} - {own} of 1,000 instructions"
+                ));
             }
             Ok(Self { own: own as u64 })
         }
@@ -173,20 +178,19 @@ impl Counter {
     }
 }
 
-/// How many calls there are between two that are counted.
+/// How often moka tidies up: once in so many reads, at the cost of several calls.
+const RHYTHM: u32 = 64;
+
+/// How many calls there are before the n-th that is counted.
 ///
-/// moka tidies up once in 64 reads, at the cost of several calls. With a multiple of 64 in between,
-/// each call that is counted is one further in that rhythm, so that a multiple of 64 of them falls on
-/// every phase equally often. (It is a multiple of 65 as well, against an off-by-one in some other
-/// version.)
-pub const BETWEEN: u32 = 64 * 65;
-
-/// moka also tidies up when 300 ms have passed since it last did. A call that took longer to count,
-/// because somebody else had the processor, is not counted.
-const SLOW: Duration = Duration::from_millis(250);
-
-/// So many instructions are slow to count on any machine.
-const LONG: u64 = 20_000;
+/// Counted calls must fall on every phase of moka's rhythm equally often. Counting is slow, and where
+/// a counted call took more than 300 ms the next one makes moka tidy up by the clock, which starts the
+/// rhythm afresh. Steps that grow by one meet every phase once in 64 counts either way: if it
+/// starts afresh each time, since the steps do; and if it never does, since the sums of 0, 1, 2, ... 63
+/// are all different modulo 64.
+pub fn between(n: u32) -> u32 {
+    64 * RHYTHM - 1 + n % RHYTHM
+}
 
 /// Counts of several calls.
 #[derive(Clone, Copy, Debug)]
@@ -198,36 +202,33 @@ pub struct Counts {
 }
 
 impl Counter {
-    /// Counts `calls` calls, each of which comes after `between` that are not counted.
-    pub fn counts(self, calls: u32, between: u32, call: &mut dyn FnMut()) -> Counts {
-        let (mut sum, mut counted, mut tries) = (0, 0, 0);
+    /// Counts `calls` calls, a multiple of 64 of them where the mean is to be right. `between`
+    /// says how many calls that are not counted come before the n-th.
+    pub fn counts(self, calls: u32, between: fn(u32) -> u32, call: &mut dyn FnMut()) -> Counts {
+        let (mut sum, mut counted) = (0, 0);
         let mut fewest = u64::MAX;
         while counted < calls {
-            for _ in 0..between {
+            for _ in 0..between(counted) {
                 call();
             }
-            let (before, begin) = (late(), Instant::now());
+            let before = late();
             let count = self.count(call);
-            tries += 1;
-            let disturbed = before != late() || (begin.elapsed() > SLOW && count < LONG);
-            // On a machine that is busy all the time there is nothing better to be had.
-            if !disturbed || tries > 3 * calls {
+            if before == late() {
                 sum += count;
                 counted += 1;
                 fewest = fewest.min(count);
             }
         }
-        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-        let (sum, fewest) = (sum as f64, fewest as f64);
         Counts {
-            mean: sum / f64::from(calls),
-            fewest,
+            mean: sum as f64 / f64::from(calls),
+            fewest: fewest as f64,
         }
     }
 }
 
 #[cfg(all(test, target_os = "linux", target_arch = "x86_64"))]
 mod tests {
+    use std::collections::HashSet;
     use std::hint::black_box;
 
     use super::*;
@@ -242,5 +243,26 @@ mod tests {
         assert!(first > 200, "{first}");
         assert_eq!(counter.count(&mut work), first);
         assert_eq!(counter.trace(&mut work).len() as u64 - counter.own, first);
+    }
+
+    /// Which phase of a rhythm each of 64 counted calls falls on.
+    fn phases(starts_afresh: bool) -> HashSet<u32> {
+        let mut at = 0;
+        let mut phases = HashSet::new();
+        for n in 0..RHYTHM {
+            at = if starts_afresh { 0 } else { at } + between(n) + u32::from(!starts_afresh);
+            phases.insert(at % RHYTHM);
+        }
+        phases
+    }
+
+    #[test]
+    fn counted_calls_fall_on_every_phase() {
+        assert_eq!(
+            phases(true).len(),
+            64,
+            "a rhythm that starts afresh after each"
+        );
+        assert_eq!(phases(false).len(), 64, "and one that never does");
     }
 }

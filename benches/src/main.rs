@@ -25,7 +25,8 @@ bench guard
 bench budget FILE...
     Says which lines of the budget the figures in these files hold.
 bench trace GROUP CASE [--counted N]
-    Says which functions the instructions of a case belong to.";
+    Says which functions the instructions of a case belong to. PORTCULLIS_FOLDED=FILE gets them as
+    stacks, for a flame graph.";
 
 #[derive(Default)]
 struct Options {
@@ -83,7 +84,12 @@ fn run(options: &Options) -> Result<(), String> {
     effort.counted = options.counted.unwrap_or(effort.counted);
     let recorder = Recorder::new(options.out.as_deref(), Machine::here(options.quick));
     let recorder = recorder.map_err(|error| format!("the results cannot be written: {error}"))?;
-    let mut world = World::new(effort, options.quick, counter.as_ref().ok().copied(), recorder);
+    let mut world = World::new(
+        effort,
+        options.quick,
+        counter.as_ref().ok().copied(),
+        recorder,
+    );
     let words: Vec<&str> = options.words.iter().map(String::as_str).collect();
     match words[..] {
         [] => {
@@ -113,8 +119,8 @@ fn run(options: &Options) -> Result<(), String> {
             Ok(())
         }
         ["trace", group, case] => {
-            let counted = options.counted.unwrap_or(64);
-            trace(&world, group, case, counter?, counted)
+            let calls = options.counted.unwrap_or(64);
+            trace(&world, group, case, counter?, calls)
         }
         _ => Err(HELP.to_owned()),
     }
@@ -128,7 +134,10 @@ fn must_count() -> bool {
 
 fn chosen(names: &[String]) -> Result<Vec<Group>, String> {
     let mut all = groups();
-    if let Some(name) = names.iter().find(|name| all.iter().all(|group| group.name != **name)) {
+    if let Some(name) = names
+        .iter()
+        .find(|name| all.iter().all(|group| group.name != **name))
+    {
         return Err(format!("there is no group {name}"));
     }
     all.retain(|group| names.is_empty() || names.iter().any(|name| name == group.name));
@@ -152,7 +161,7 @@ fn trace(
     group: &str,
     case: &str,
     counter: Counter,
-    counted: u32,
+    calls: u32,
 ) -> Result<(), String> {
     let group = chosen(&[group.to_owned()])?.remove(0);
     let Kind::Interleaved { cases, .. } = group.kind else {
@@ -162,7 +171,7 @@ fn trace(
     let names: Vec<_> = cases.iter().map(|case| case.name().to_owned()).collect();
     let found = cases.iter_mut().find(|own| own.name() == case);
     let case = found.ok_or_else(|| format!("no such case; there are {names:?}"))?;
-    let profile = Profile::of(case, counter, counted);
+    let profile = Profile::of(case, counter, calls);
     print!("{}", profile.functions(3.0));
     if let Some(path) = std::env::var_os("PORTCULLIS_FOLDED") {
         std::fs::write(path, profile.folded()).map_err(|error| error.to_string())?;

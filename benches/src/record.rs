@@ -151,7 +151,11 @@ pub fn find<'a>(
 /// A table for a terminal.
 pub fn table(figures: &[Figure], group: &str) -> String {
     let (cases, columns) = pivot(figures, group);
-    let width = cases.iter().map(|case| case.chars().count()).max().unwrap_or(0);
+    let width = cases
+        .iter()
+        .map(|case| case.chars().count())
+        .max()
+        .unwrap_or(0);
     let mut text = format!("{group:<width$}");
     for column in &columns {
         let _ = write!(text, "  {column:>12}");
@@ -161,7 +165,11 @@ pub fn table(figures: &[Figure], group: &str) -> String {
         for column in &columns {
             let value = find(figures, group, case, column)
                 .map_or(String::new(), |figure| number(figure.value, column));
-            let _ = write!(text, "  {value:>width$}", width = column.chars().count().max(12));
+            let _ = write!(
+                text,
+                "  {value:>width$}",
+                width = column.chars().count().max(12)
+            );
         }
     }
     text.push('\n');
@@ -170,10 +178,7 @@ pub fn table(figures: &[Figure], group: &str) -> String {
 
 /// A value with as many digits as it is good for, thousands set apart.
 pub fn number(value: f64, figure: &str) -> String {
-    if figure.starts_with("x ") {
-        return format!("{value:.2}");
-    }
-    if figure.starts_with('%') {
+    if figure.contains("x ") || figure.starts_with('%') {
         return format!("{value:.2}");
     }
     if value.abs() < 100.0 && value.fract() != 0.0 {
@@ -187,5 +192,9 @@ pub fn number(value: f64, figure: &str) -> String {
         }
         text.push(digit);
     }
-    if value < 0.0 { format!("-{text}") } else { text }
+    if value < 0.0 {
+        format!("-{text}")
+    } else {
+        text
+    }
 }

@@ -28,8 +28,12 @@ pub struct Bar {
 pub fn bars(title: &str, figure: &str, bars: &[Bar]) -> String {
     const ROW: f64 = 26.0;
     const TOP: f64 = 44.0;
-    let labels = bars.iter().map(|bar| bar.label.chars().count()).max().unwrap_or(0);
-    let left = (labels as f64 * 6.9 + 24.0).min(330.0);
+    let labels = bars
+        .iter()
+        .map(|bar| bar.label.chars().count())
+        .max()
+        .unwrap_or(0);
+    let left = (labels as f64 * 7.4 + 26.0).min(340.0);
     let room = WIDTH - left - 90.0;
     let end = end(bars.iter().map(|bar| bar.value));
     let height = TOP + ROW * bars.len() as f64 + 12.0;
@@ -119,9 +123,17 @@ pub fn lines(title: &str, across: &str, up: &str, series: &[Series]) -> String {
     const RIGHT: f64 = 210.0;
     const TOP: f64 = 60.0;
     const BOTTOM: f64 = 52.0;
-    let points = || series.iter().flat_map(|series| series.points.iter().copied());
+    let points = || {
+        series
+            .iter()
+            .flat_map(|series| series.points.iter().copied())
+    };
     let span = |values: Vec<f64>| {
-        let low = values.iter().copied().fold(f64::INFINITY, f64::min).max(1e-9);
+        let low = values
+            .iter()
+            .copied()
+            .fold(f64::INFINITY, f64::min)
+            .max(1e-9);
         let high = values.iter().copied().fold(0.0, f64::max).max(low * 1.01);
         (low.log10(), high.log10())
     };
@@ -134,7 +146,11 @@ pub fn lines(title: &str, across: &str, up: &str, series: &[Series]) -> String {
         HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * share
     };
     let mut svg = open(HEIGHT, title);
-    let _ = write!(svg, r#"<text x="20" y="46" fill="{FAINT}">{}</text>"#, escaped(up));
+    let _ = write!(
+        svg,
+        r#"<text x="20" y="46" fill="{FAINT}">{}</text>"#,
+        escaped(up)
+    );
     let mut decade = y0;
     while decade <= y1 {
         let (value, at) = (10_f64.powf(decade), y(10_f64.powf(decade)));
@@ -204,7 +220,9 @@ fn open(height: f64, title: &str) -> String {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 #[cfg(test)]
@@ -224,14 +242,26 @@ mod tests {
     fn a_bar_far_longer_than_the_rest_is_cut() {
         assert!((end([1.0, 2.0, 5.0].into_iter()) - 5.1).abs() < 1e-9);
         assert!((end([1.0, 2.0, 76.0].into_iter()) - 2.04).abs() < 1e-9);
-        let svg = bars("a < b", "x open route", &[bar("one", 1.0), bar("seventy", 70.0)]);
+        let svg = bars(
+            "a < b",
+            "x open route",
+            &[bar("one", 1.0), bar("seventy", 70.0)],
+        );
         assert!(svg.contains("a &lt; b") && svg.contains(">70.00<") && svg.contains("l6 -22"));
     }
 
     #[test]
     fn a_line_goes_through_its_points() {
         let points = vec![(1e3, 10.0), (1e6, 100.0)];
-        let svg = lines("growth", "keys", "ns", &[Series { name: "ours".into(), points }]);
+        let svg = lines(
+            "growth",
+            "keys",
+            "ns",
+            &[Series {
+                name: "ours".into(),
+                points,
+            }],
+        );
         assert_eq!(svg.matches("<circle").count(), 2);
         assert!(svg.contains(">1,000,000<"));
     }

@@ -11,7 +11,7 @@ use std::fs;
 use addr2line::Loader;
 
 use crate::harness::Case;
-use crate::instructions::{BETWEEN, Counter, Step};
+use crate::instructions::{Counter, Step, between};
 
 /// Instructions a call, by stack of functions, outermost first.
 pub struct Profile {
@@ -38,8 +38,8 @@ impl Profile {
     pub fn of(case: &mut Case, counter: Counter, calls: u32) -> Self {
         let mut names = Names::new();
         let mut stacks = HashMap::new();
-        for _ in 0..calls {
-            for _ in 0..BETWEEN {
+        for n in 0..calls {
+            for _ in 0..between(n) {
                 case.work.once();
             }
             let steps = counter.trace(&mut || case.work.once());
@@ -65,13 +65,18 @@ impl Profile {
         let mut sums = vec![0; pieces.len()];
         for (stack, count) in &self.stacks {
             let belongs = |marks: &[&str]| {
-                marks.is_empty() || stack.iter().any(|name| marks.iter().any(|mark| name.contains(mark)))
+                marks.is_empty()
+                    || stack
+                        .iter()
+                        .any(|name| marks.iter().any(|mark| name.contains(mark)))
             };
             let at = pieces.iter().position(|(_, marks)| belongs(marks));
             sums[at.expect("the last piece takes the rest")] += count;
         }
         let names = pieces.iter().map(|(piece, _)| *piece);
-        names.zip(sums.into_iter().map(|sum| self.each(sum))).collect()
+        names
+            .zip(sums.into_iter().map(|sum| self.each(sum)))
+            .collect()
     }
 
     /// The functions that take at least `least` instructions a call, with all that they call and
@@ -102,9 +107,7 @@ impl Profile {
     }
 
     fn each(&self, count: u64) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-        let count = count as f64;
-        count / f64::from(self.calls)
+        count as f64 / f64::from(self.calls)
     }
 }
 
@@ -202,9 +205,14 @@ fn place(path: &str) -> String {
         return format!("portcullis/{rest}");
     }
     if let Some((_, rest)) = path.split_once("/registry/src/") {
-        return rest.split_once('/').map_or(rest, |(_, rest)| rest).to_owned();
+        return rest
+            .split_once('/')
+            .map_or(rest, |(_, rest)| rest)
+            .to_owned();
     }
-    path.split_once("/library/").map_or(path, |(_, rest)| rest).to_owned()
+    path.split_once("/library/")
+        .map_or(path, |(_, rest)| rest)
+        .to_owned()
 }
 
 fn mapping(line: &str) -> Option<Mapping> {

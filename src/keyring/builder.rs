@@ -263,11 +263,12 @@ impl Builder {
     /// A key that is revoked meanwhile, through another replica or by hand, lives on here until the
     /// store is back, at most for `max_staleness` and this on top; and so does one that was rotated,
     /// disabled, or deprived of a scope. What this very process has revoked, or has read as
-    /// revoked, stays refused.
+    /// revoked, stays refused, as far as the newest 100,000 of each go.
     ///
     /// It applies to a request only if the last successful sync is older than `max_staleness` *and*
-    /// its look-up failed in the store, by an error or by its deadline. It lets in only what this
-    /// process knows to have been good, within the end of its life; every key that was used in the
+    /// its look-up failed in the store, by an error or by its deadline, or would have had to wait
+    /// because another one has just failed like that. It lets in only what this process knows to
+    /// have been good, within the end of its life; every key that was used in the
     /// ten minutes before the outage is known, as far as [`capacity`](Self::capacity) goes.
     /// Environment and scopes are judged as ever. [`Principal::is_judged_in_outage`] tells such
     /// requests apart, so that a handler can refuse what must not be done with a dead key; the admin

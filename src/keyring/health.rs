@@ -20,7 +20,9 @@ pub struct Health {
     /// The newest revision that was applied; `None` before the first sync.
     pub revision: Option<u64>,
     /// How many unbroken stretches of the store's history came before this one. The first sync
-    /// begins the first; every further one means a restore, a failover or a lost COMMIT.
+    /// begins the first; every further one means that everything remembered was dropped: after a
+    /// restore or a failover, a lost COMMIT, a write that could not be put in its place, or
+    /// [`Keyring::trust_restored_store`].
     pub epoch: u64,
     /// Whether the last look-ups were answered. `false` while a failed store is left alone.
     pub lookups_answered: bool,

@@ -5,7 +5,10 @@ use crate::log;
 
 fn taken() -> Vec<String> {
     let text = log::take();
-    let lines = text.lines().filter(|line| line.contains(" INFO "));
+    // Whether the keyring is in step with its store is told when it comes to be so, between any two.
+    let lines = text
+        .lines()
+        .filter(|line| line.contains(" INFO ") && !line.contains(" portcullis::lease: "));
     lines.map(str::to_owned).collect()
 }
 

@@ -10,9 +10,11 @@ use std::time::Duration;
 use portcullis::store::{KeyStore, ListQuery, Nudges, PostgresStore, Source, Subjects, Use};
 use portcullis::timestamp::Timestamp;
 use tokio::runtime::Handle;
-use tokio::time::{Instant, timeout};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::cluster::Cluster;
+use super::failures::chain;
 use super::proxy::Proxy;
 use super::sample::{add, adding, digest, disable, id, is_found, on, position, refuse};
 use super::{PATIENCE, Place, soon};
@@ -287,6 +289,41 @@ async fn a_sync_finds_out_that_the_link_is_silent() {
         Handle::current().metrics().num_alive_tasks() <= tasks
     })
     .await;
+}
+
+/// What was asked before a silence, and whose answer is lost, keeps nobody waiting after it.
+#[tokio::test]
+async fn what_waits_for_a_lost_answer_ends_with_the_silence() {
+    let Some(Linked { proxy, store, .. }) = Linked::new().await else {
+        return;
+    };
+    add(&store, 1).await;
+    store.get(&id(1)).await.unwrap();
+    let both = tokio::join!(disable(&store, 1), disable(&store, 1));
+    both.0.and(both.1).unwrap();
+    proxy.swallow();
+    let began = Instant::now();
+    // As many as there are places, and they would wait for seconds.
+    let mut lost = JoinSet::new();
+    for _ in 0..2 {
+        let store = store.clone();
+        lost.spawn(async move { disable(&store, 1).await.map(drop) });
+    }
+    let lister = store.clone();
+    lost.spawn(async move { lister.get(&id(1)).await.map(drop) });
+    sleep(Duration::from_millis(300)).await;
+    assert!(timeout(DEADLINE, store.sync(None)).await.is_err());
+    proxy.pass();
+    let passed = Instant::now();
+    disable(&store, 1).await.unwrap();
+    store.get(&id(1)).await.unwrap();
+    assert!(passed.elapsed() < BACK, "it took {:?}", passed.elapsed());
+    for lost in lost.join_all().await {
+        // Unless it could be asked again.
+        let error = lost.err().map(|error| chain(&error)).unwrap_or_default();
+        assert!(error.is_empty() || error.contains("went silent"), "{error}");
+    }
+    assert!(began.elapsed() < Duration::from_secs(4));
 }
 
 #[tokio::test]

@@ -71,7 +71,9 @@ async fn a_transaction_that_is_older_than_all_change_rows_is_refused() {
     let revoked = "UPDATE portcullis.keys SET revoked_at = now() WHERE id LIKE '%1'";
     old.types(revoked).await.unwrap();
     let error = old.types("COMMIT").await.unwrap_err();
-    let code = error.as_database_error().and_then(|error| error.code());
+    let code = error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code);
     assert_eq!(code.as_deref(), Some("40001"), "{error}");
     assert_eq!(position(&store).await, before);
     disable(&store, 1).await.unwrap();

@@ -14,6 +14,8 @@ enum Mode {
     Pass,
     /// Nothing comes out, and nobody is told. What came in meanwhile goes out later.
     Silent,
+    /// Nothing comes out, ever: connections of this time are lost, and nobody is told.
+    Swallow,
     /// Connections are closed, and new ones as soon as they are open.
     Cut,
 }
@@ -55,6 +57,10 @@ impl Proxy {
 
     pub(crate) fn silence(&self) {
         self.mode.send_replace(Mode::Silent);
+    }
+
+    pub(crate) fn swallow(&self) {
+        self.mode.send_replace(Mode::Swallow);
     }
 
     pub(crate) fn cut(&self) {
@@ -104,12 +110,15 @@ async fn pump(
     hung_up: impl FnOnce(),
 ) {
     let mut held = Vec::new();
+    let mut is_lost = false;
     loop {
         tokio::select! {
             read = from.read_buf(&mut held) => if !matches!(read, Ok(1..)) {
                 break;
+            } else if *mode.borrow() == Mode::Swallow {
+                is_lost = true;
             },
-            () = may_pass(&mut mode), if !held.is_empty() => {
+            () = may_pass(&mut mode), if !held.is_empty() && !is_lost => {
                 if to.write_all(&held).await.is_err() {
                     break;
                 }

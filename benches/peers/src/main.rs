@@ -66,8 +66,18 @@ fn cases(world: &World) -> Vec<Case> {
             one(),
             ok,
         ),
-        routed("authrs 0.1.2, in a from_fn", authrs, vec![header(&authrs_key)], ok),
-        routed("modo-rs 0.11.0, in memory", modo, vec![header(&modo_key)], ok),
+        routed(
+            "authrs 0.1.2, in a from_fn",
+            authrs,
+            vec![header(&authrs_key)],
+            ok,
+        ),
+        routed(
+            "modo-rs 0.11.0, in memory",
+            modo,
+            vec![header(&modo_key)],
+            ok,
+        ),
         world.block_on(login()),
         routed(
             "api-keys-simplified 0.5.1, in a from_fn",
@@ -91,11 +101,16 @@ fn bearer(request: &Request) -> Result<&str, StatusCode> {
 /// around it.
 fn authrs() -> (Router, String) {
     let mut manager = ApiKeyManager::new(ApiKeyConfig::default());
-    let created = manager.create_key("acme-corp").with_scope("reports:read").build();
+    let created = manager
+        .create_key("acme-corp")
+        .with_scope("reports:read")
+        .build();
     let (key, plain) = created.unwrap();
     manager.add_key(key);
     let manager = Arc::new(Mutex::new(manager));
-    let check = |State(manager): State<Arc<Mutex<ApiKeyManager>>>, mut request: Request, next: Next| async move {
+    let check = |State(manager): State<Arc<Mutex<ApiKeyManager>>>,
+                 mut request: Request,
+                 next: Next| async move {
         let caller = {
             let mut manager = manager.lock().unwrap();
             let key = manager.validate(bearer(&request)?);
@@ -129,7 +144,9 @@ fn simplified() -> (Router, String) {
     let plain = key.key().expose_secret().to_owned();
     let hash = key.expose_hash().hash().to_owned();
     let state = Arc::new((manager, hash));
-    let check = |State(state): State<Arc<(ApiKeyManagerV0, String)>>, request: Request, next: Next| async move {
+    let check = |State(state): State<Arc<(ApiKeyManagerV0, String)>>,
+                 request: Request,
+                 next: Next| async move {
         let presented = SecureString::from(bearer(&request)?.to_owned());
         match state.0.verify(&presented, &state.1) {
             Ok(KeyStatus::Valid) => Ok::<Response, StatusCode>(next.run(request).await),

@@ -7,8 +7,9 @@ use std::collections::HashMap;
 use std::hint::black_box;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use cpu_time::ThreadTime;
 use http::{HeaderValue, StatusCode};
 use portcullis::Keyring;
 use portcullis_bench::by_rule::ByRule;
@@ -56,7 +57,9 @@ fn measure(world: &mut World, size: u64) {
     let empty = allocated();
     remember(world, &keyring, size);
     let full = allocated();
-    world.recorder.note(GROUP, &case, "MB", (full - before) as f64 / 1e6);
+    world
+        .recorder
+        .note(GROUP, &case, "MB", (full - before) as f64 / 1e6);
     let each = (full - empty) as f64 / size as f64;
     world.recorder.note(GROUP, &case, "bytes a key", each);
 
@@ -79,14 +82,19 @@ fn measure(world: &mut World, size: u64) {
             black_box(map.get(&keys::digest(key)).cloned().unwrap());
         }));
     }
-    let added = ours.iter().zip(&nothing).map(|(with, without)| with - without);
+    let added = ours
+        .iter()
+        .zip(&nothing)
+        .map(|(with, without)| with - without);
     let added: Vec<f64> = added.collect();
     world.recorder.rounds(GROUP, &case, "ns added", added);
-    world.recorder.rounds(GROUP, &case, "ns, SHA-256 and a plain map", floor);
+    world
+        .recorder
+        .rounds(GROUP, &case, "ns, SHA-256 and a plain map", floor);
 }
 
 fn timed<T>(all: &[T], mut call: impl FnMut(&T)) -> f64 {
-    let begin = Instant::now();
+    let begin = ThreadTime::now();
     for one in all {
         call(one);
     }
@@ -118,5 +126,5 @@ fn remember(world: &World, keyring: &Keyring, size: u64) {
 /// Bytes that are allocated now.
 fn allocated() -> i64 {
     let stats = ALLOCATOR.stats();
-    stats.bytes_allocated as i64 - stats.bytes_deallocated as i64
+    stats.bytes_allocated.cast_signed() as i64 - stats.bytes_deallocated.cast_signed() as i64
 }

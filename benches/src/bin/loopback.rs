@@ -19,11 +19,11 @@ use axum::{Router, ServiceExt};
 use http::StatusCode;
 use portcullis::ApiKeyLayer;
 use portcullis_bench::by_rule::ByRule;
+use portcullis_bench::keys;
 use portcullis_bench::machine::Machine;
 use portcullis_bench::peers::{by_hand, constant, jwt, layered};
 use portcullis_bench::record::{Recorder, table};
 use portcullis_bench::world::open;
-use portcullis_bench::keys;
 use tokio::net::TcpListener;
 use tower::ServiceBuilder;
 
@@ -87,7 +87,9 @@ fn serve(variant: &str) -> Result<(), String> {
                     .layer(ApiKeyLayer::new(keyring().await))
                     .service(open());
                 let service = ServiceExt::<Request>::into_make_service(service);
-                return axum::serve(listener, service).await.map_err(|error| error.to_string());
+                return axum::serve(listener, service)
+                    .await
+                    .map_err(|error| error.to_string());
             }
             "from_fn by hand, lean" => (by_hand::lean(one()), key),
             "from_fn by hand, typical" => (by_hand::typical(one()), key),
@@ -101,7 +103,9 @@ fn serve(variant: &str) -> Result<(), String> {
         };
         println!("{credential}");
         let router: Router = router;
-        axum::serve(listener, router).await.map_err(|error| error.to_string())
+        axum::serve(listener, router)
+            .await
+            .map_err(|error| error.to_string())
     })
 }
 
@@ -238,8 +242,13 @@ fn wrk(port: &str, credential: &str, seconds: u64) -> Result<Load, String> {
 
 fn read(text: &str) -> Option<Load> {
     let after = |mark: &str| {
-        let line = text.lines().find(|line| line.trim_start().starts_with(mark))?;
-        line.trim_start().strip_prefix(mark)?.split_ascii_whitespace().next()
+        let line = text
+            .lines()
+            .find(|line| line.trim_start().starts_with(mark))?;
+        line.trim_start()
+            .strip_prefix(mark)?
+            .split_ascii_whitespace()
+            .next()
     };
     let total = text.lines().find(|line| line.contains(" requests in "))?;
     let (requests, rest) = total.trim().split_once(" requests in ")?;

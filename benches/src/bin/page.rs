@@ -38,14 +38,21 @@ fn write() -> Result<(), String> {
         fs::write(docs.join("performance.md"), &page.text)
     })();
     written.map_err(|error: io::Error| error.to_string())?;
-    println!("docs/performance.md, with {} plots, from {} files", page.plots.len(), results.len());
+    println!(
+        "docs/performance.md, with {} plots, from {} files",
+        page.plots.len(),
+        results.len()
+    );
     Ok(())
 }
 
 fn results(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths: Vec<PathBuf> = fs::read_dir(folder)?
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "jsonl")
+        })
         .collect();
     paths.sort();
     Ok(paths)

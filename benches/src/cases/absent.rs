@@ -5,9 +5,9 @@ use http::StatusCode;
 use super::{Group, Kind};
 use crate::by_rule::ByRule;
 use crate::harness::Case;
+use crate::keys;
 use crate::peers::{by_hand, constant, layered};
 use crate::world::{World, open, served, without};
-use crate::keys;
 
 pub(super) const GROUP: Group = Group {
     name: "absent",

@@ -75,14 +75,14 @@ fn flood(world: &mut World, kind: &Forgery, junk_each: u64, hot: u64, requests: 
     let mut service = bare(&keyring);
     let junk = kind.junk;
     let (found_before, unknown_before) = store.calls();
-    let began = Instant::now();
+    let start = Instant::now();
     let served = tokio_spawn(world, async move {
-        let (mut good, mut shed, mut begun, mut junk_nanos) = (0_u64, 0_u64, JUNK, 0_u128);
+        let (mut good, mut shed, mut next, mut junk_nanos) = (0_u64, 0_u64, JUNK, 0_u128);
         for request in 0..requests {
             // Made before, as a client would: what is timed is refusing them.
             let made_up: Vec<HeaderValue> =
-                (begun..begun + junk_each).map(|n| header(&junk(n))).collect();
-            begun += junk_each;
+                (next..next + junk_each).map(|n| header(&junk(n))).collect();
+            next += junk_each;
             let begin = Instant::now();
             for credential in &made_up {
                 let status = call::wait(&mut service, Some(credential)).await;
@@ -94,11 +94,15 @@ fn flood(world: &mut World, kind: &Forgery, junk_each: u64, hot: u64, requests: 
             let status = call::wait(&mut service, Some(&hot[at as usize])).await;
             good += u64::from(status == StatusCode::OK);
         }
-        (good, shed, junk_nanos as f64 / (requests * junk_each) as f64)
+        (
+            good,
+            shed,
+            junk_nanos as f64 / (requests * junk_each) as f64,
+        )
     });
     let (good, shed, junk_nanos) = served;
     let (found, unknown) = store.calls();
-    let capped = BURST + RATE * began.elapsed().as_secs_f64();
+    let capped = BURST + RATE * start.elapsed().as_secs_f64();
     let case = format!("{}, {junk_each} to 1", kind.name);
     let (junk, requests) = ((requests * junk_each) as f64, requests as f64);
     let looked_up = (found - found_before) as f64;
@@ -108,7 +112,10 @@ fn flood(world: &mut World, kind: &Forgery, junk_each: u64, hot: u64, requests: 
     note("% of them remembered", 100.0 * (1.0 - looked_up / requests));
     note("made-up keys", junk);
     note("look-ups for them", (unknown - unknown_before) as f64);
-    note("over the cap", ((unknown - unknown_before) as f64 - capped).max(0.0));
+    note(
+        "over the cap",
+        ((unknown - unknown_before) as f64 - capped).max(0.0),
+    );
     note("% of them shed", 100.0 * shed as f64 / junk);
     note("ns for each", junk_nanos);
 }

@@ -7,6 +7,11 @@ use portcullis::Keyring;
 use portcullis::keyring::NewKey;
 use portcullis::store::{KeyStore, MemoryStore};
 
+/// The throwaway server of the crate's own tests.
+#[cfg(feature = "postgres")]
+#[path = "../../../tests/postgres/cluster.rs"]
+mod cluster;
+
 use super::{Group, Kind};
 use crate::world::{World, bare, header};
 use crate::{call, keys};
@@ -18,19 +23,30 @@ pub(super) const GROUP: Group = Group {
 };
 
 fn measure(world: &mut World) {
-    store(world, "memory", MemoryStore::new());
+    store(world, "memory", &MemoryStore::new());
     #[cfg(feature = "sqlite")]
     {
         use portcullis::store::SqliteStore;
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}/keys.db", folder.path().display());
         let sqlite = world.block_on(SqliteStore::connect(&url)).unwrap();
-        store(world, "SQLite", sqlite);
+        store(world, "SQLite", &sqlite);
+    }
+    #[cfg(feature = "postgres")]
+    {
+        use portcullis::store::PostgresStore;
+        // Without PostgreSQL it says so, and fails in CI.
+        let Some(cluster) = cluster::Cluster::start(&[]) else {
+            return;
+        };
+        let url = cluster.url(&cluster.create_database());
+        let postgres = world.block_on(PostgresStore::connect(&url)).unwrap();
+        store(world, "PostgreSQL", &postgres);
     }
 }
 
 /// Makes keys in `store`, forgets them by taking a new keyring, and sends each once.
-fn store(world: &mut World, name: &str, store: impl KeyStore + Clone) {
+fn store(world: &mut World, name: &str, store: &(impl KeyStore + Clone)) {
     let keys = world.many(2_000, 50);
     let maker = world.keyring(store.clone(), |builder| builder);
     let credentials = world.block_on(make(&maker, keys));

@@ -2,14 +2,14 @@
 
 mod absent;
 mod bare;
+mod flood;
+mod miss;
 mod options;
 mod pieces;
 mod refused;
+mod revokes;
 mod router;
 mod spread;
-mod flood;
-mod miss;
-mod revokes;
 mod stampede;
 mod threads;
 mod zipf;

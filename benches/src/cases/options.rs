@@ -10,9 +10,9 @@ use portcullis::{ApiKeyLayer, Keyring, Principal, RequiredScope, Scoped, require
 use super::{Group, Kind};
 use crate::by_rule::ByRule;
 use crate::harness::Case;
+use crate::keys;
 use crate::peers::layered;
 use crate::world::{World, credentials, header, open, routed};
-use crate::keys;
 
 pub(super) const GROUP: Group = Group {
     name: "options",
@@ -45,7 +45,9 @@ fn cases(world: &World) -> Vec<Case> {
     let keyed = world.keyring(ByRule::every_key(), |builder| {
         builder.keyed_checksum([keys::checksum_secret()])
     });
-    let keyed_keys: Vec<HeaderValue> = (0..16).map(|_| header(&keys::keyed(keyed.format()))).collect();
+    let keyed_keys: Vec<HeaderValue> = (0..16)
+        .map(|_| header(&keys::keyed(keyed.format())))
+        .collect();
     let pepper = DigestAlgorithm::hmac_sha256(Pepper::new([7; 32]).unwrap());
     let pepper = world.keyring(ByRule::every_key(), |builder| builder.digest(pepper));
     let blake3 = world.keyring(ByRule::every_key(), |builder| {
@@ -56,7 +58,10 @@ fn cases(world: &World) -> Vec<Case> {
     world.warm(&blake3, &hot());
     let forged = (0..16).map(|n| header(&keys::forged(n))).collect();
     let demanding = Router::new()
-        .route("/", get(|| async { "hello" }).route_layer(require_scope("reports:read")))
+        .route(
+            "/",
+            get(|| async { "hello" }).route_layer(require_scope("reports:read")),
+        )
         .layer(gate());
     let taking = |handler| Router::new().route("/", handler).layer(gate());
     vec![
@@ -73,19 +78,19 @@ fn cases(world: &World) -> Vec<Case> {
         routed("require_scope", demanding, hot(), ok),
         routed("handler takes Principal", taking(get(principal)), hot(), ok),
         routed("handler takes Scoped<T>", taking(get(scoped)), hot(), ok),
-        routed(
-            "optional",
-            open().layer(gate().optional()),
-            hot(),
-            ok,
-        ),
+        routed("optional", open().layer(gate().optional()), hot(), ok),
         routed(
             "x-api-key as well",
             open().layer(gate().add_header(HeaderName::from_static("x-api-key"))),
             hot(),
             ok,
         ),
-        routed("credential kept", open().layer(gate().keep_credential()), hot(), ok),
+        routed(
+            "credential kept",
+            open().layer(gate().keep_credential()),
+            hot(),
+            ok,
+        ),
         routed("gate twice", layered(&usual).layer(gate()), hot(), ok),
         around(&usual),
     ]
@@ -94,7 +99,12 @@ fn cases(world: &World) -> Vec<Case> {
 fn around(keyring: &Keyring) -> Case {
     use tower::Layer;
     let service = ApiKeyLayer::new(keyring.clone()).layer(open().into_service::<Body>());
-    crate::world::each("around the Router", service, credentials(16), StatusCode::OK)
+    crate::world::each(
+        "around the Router",
+        service,
+        credentials(16),
+        StatusCode::OK,
+    )
 }
 
 fn measure(world: &mut World, cases: Vec<Case>) {

@@ -15,24 +15,54 @@ pub(super) const GROUP: Group = Group {
 
 /// What a stack of functions belongs to: the first of these that it has a function of.
 const PIECES: &[(&str, &[&str])] = &[
-    ("making the request", &["request (portcullis/benches/src/call.rs)"]),
-    ("inner service, and dropping the request", &["call (portcullis/benches/src/world.rs)"]),
+    (
+        "making the request",
+        &["request (portcullis/benches/src/call.rs)"],
+    ),
+    (
+        "inner service, and dropping the request",
+        &["call (portcullis/benches/src/world.rs)"],
+    ),
     ("outer gate?", &["portcullis/src/layer/authentication.rs"]),
-    ("checksum", &["portcullis/src/key/checksum.rs", "portcullis/src/key/keyed.rs"]),
+    (
+        "checksum",
+        &[
+            "portcullis/src/key/checksum.rs",
+            "portcullis/src/key/keyed.rs",
+        ],
+    ),
     ("form of the key", &["parse (portcullis/src/key/parse.rs)"]),
     ("digest", &["digest (portcullis/src/key/parse.rs)"]),
     ("cache: tidying up", &["apply_reads_if_needed"]),
     ("cache: read log", &["record_read_op"]),
     ("cache: clock", &["current_time"]),
-    ("cache: the rest", &["recall (portcullis/src/keyring/cache.rs)"]),
+    (
+        "cache: the rest",
+        &["recall (portcullis/src/keyring/cache.rs)"],
+    ),
     ("boot clock", &["portcullis/src/clock.rs"]),
     ("epoch", &["portcullis/src/keyring/epoch.rs", "arc-swap"]),
     ("tag and lease", &["portcullis/src/keyring/freshness.rs"]),
-    ("judging, last used", &["judge (portcullis/src/keyring/authorize.rs)"]),
+    (
+        "judging, last used",
+        &["judge (portcullis/src/keyring/authorize.rs)"],
+    ),
     ("finding the credential", &["portcullis/src/credential"]),
-    ("stripping the credential", &["strip (portcullis/src/layer/service.rs)"]),
-    ("extension", &["http-1", "admit (portcullis/src/layer/service.rs)"]),
-    ("future and body", &["portcullis/src/layer/future.rs", "portcullis/src/layer/body.rs"]),
+    (
+        "stripping the credential",
+        &["strip (portcullis/src/layer/service.rs)"],
+    ),
+    (
+        "extension",
+        &["http-1", "admit (portcullis/src/layer/service.rs)"],
+    ),
+    (
+        "future and body",
+        &[
+            "portcullis/src/layer/future.rs",
+            "portcullis/src/layer/body.rs",
+        ],
+    ),
     ("the rest of the layer", &["portcullis/src/"]),
     ("the rest", &[]),
 ];

@@ -6,9 +6,9 @@ use portcullis::require_scope;
 use super::{Group, Kind};
 use crate::by_rule::ByRule;
 use crate::harness::Case;
+use crate::keys;
 use crate::peers::{by_hand, constant, jwt, layered};
 use crate::world::{World, credentials, header, open, routed};
-use crate::keys;
 
 pub(super) const GROUP: Group = Group {
     name: "refused",
@@ -48,23 +48,48 @@ fn cases(world: &World) -> Vec<Case> {
             unreadable,
             StatusCode::BAD_REQUEST,
         ),
-        routed("portcullis, not a key", layered(&nobody), vec![header(&token)], no),
+        routed(
+            "portcullis, not a key",
+            layered(&nobody),
+            vec![header(&token)],
+            no,
+        ),
         routed(
             "portcullis, wrong checksum",
             layered(&nobody),
             (0..16).map(|n| header(&keys::mistyped(n))).collect(),
             no,
         ),
-        routed("portcullis, unknown key, remembered", layered(&nobody), credentials(16), no),
+        routed(
+            "portcullis, unknown key, remembered",
+            layered(&nobody),
+            credentials(16),
+            no,
+        ),
         routed(
             "portcullis, missing scope",
             demanding,
             credentials(16),
             StatusCode::FORBIDDEN,
         ),
-        routed("from_fn by hand, lean, unknown key", lean(), credentials(16), no),
-        routed("from_fn by hand, typical, unknown key", typical, credentials(16), no),
-        routed("jsonwebtoken HS256, forged", hs256, vec![header(&forged)], no),
+        routed(
+            "from_fn by hand, lean, unknown key",
+            lean(),
+            credentials(16),
+            no,
+        ),
+        routed(
+            "from_fn by hand, typical, unknown key",
+            typical,
+            credentials(16),
+            no,
+        ),
+        routed(
+            "jsonwebtoken HS256, forged",
+            hs256,
+            vec![header(&forged)],
+            no,
+        ),
     ]
 }
 

@@ -45,7 +45,10 @@ fn measure(world: &mut World) {
     let store = FaultStore::new(MemoryStore::new());
     let faults = store.faults();
     let (keyring, hot, victims) = runtime.block_on(async {
-        let keyring = Keyring::builder(store).prefix(keys::PREFIX).build().unwrap();
+        let keyring = Keyring::builder(store)
+            .prefix(keys::PREFIX)
+            .build()
+            .unwrap();
         keyring.ready().await.unwrap();
         let hot = make(&keyring, hot).await;
         let victims = make(&keyring, revokes).await;
@@ -60,20 +63,26 @@ fn measure(world: &mut World) {
             call::wait(&mut service, Some(credential)).await;
         }
     });
-    let quiet = use_keys(&runtime, &keyring, &hot, time, None);
-    note(world, "nobody revokes", &quiet, 0, 0.0);
-    let before = faults.look_ups.calls();
-    let revoker = Revoker { victims, done: Arc::default() };
-    let count = revoker.victims.len() as f64;
-    let busy = use_keys(&runtime, &keyring, &hot, time, Some(revoker));
-    let look_ups = faults.look_ups.calls() - before;
+    let alone = use_keys(&runtime, &keyring, &hot, time, None);
+    note(world, "nobody revokes", &alone, 0, 0.0);
+    let asked = faults.look_ups.calls();
+    let other = Revoker {
+        victims,
+        done: Arc::default(),
+    };
+    let count = other.victims.len() as f64;
+    let busy = use_keys(&runtime, &keyring, &hot, time, Some(other));
+    let look_ups = faults.look_ups.calls() - asked;
     note(world, "1,000 revokes a second", &busy, look_ups, count);
 }
 
 async fn make(keyring: &Keyring, keys: u64) -> Vec<(KeyId, String)> {
     let mut made = Vec::new();
     for _ in 0..keys {
-        let created = keyring.create(NewKey::named("bench").unwrap()).await.unwrap();
+        let created = keyring
+            .create(NewKey::named("bench").unwrap())
+            .await
+            .unwrap();
         made.push((created.key.id, created.secret.expose().to_owned()));
     }
     made
@@ -144,5 +153,8 @@ fn note(world: &mut World, case: &str, stretch: &Stretch, look_ups: u64, revokes
     note("ns, half of the calls", stretch.p50);
     note("ns, 99 % of the calls", stretch.p99);
     note("look-ups a second", look_ups as f64 / stretch.seconds);
-    note("% remembered", 100.0 * (1.0 - look_ups as f64 / stretch.calls as f64));
+    note(
+        "% remembered",
+        100.0 * (1.0 - look_ups as f64 / stretch.calls as f64),
+    );
 }

@@ -9,9 +9,9 @@ use tower::Layer;
 use super::router::warm;
 use super::{Group, Kind};
 use crate::harness::Case;
+use crate::keys;
 use crate::peers::{by_hand, layered};
 use crate::world::{World, credentials, each, open, routed};
-use crate::keys;
 
 pub(super) const GROUP: Group = Group {
     name: "spread",

@@ -43,7 +43,12 @@ fn measure(world: &mut World) {
             (answers, begin.elapsed())
         });
         look_ups.push(store.calls().0 as f64);
-        good.push(answers.iter().filter(|&&status| status == StatusCode::OK).count() as f64);
+        good.push(
+            answers
+                .iter()
+                .filter(|&&status| status == StatusCode::OK)
+                .count() as f64,
+        );
         millis.push(spent.as_secs_f64() * 1e3);
     }
     // The worst of the rounds: a promise holds in all of them.

@@ -29,7 +29,10 @@ fn measure(world: &mut World) {
     let ours = |threads| together(threads, time, &credentials, &runtime, || bare(&keyring));
     let (mut rows, rounds) = (vec![Vec::new(); 4], world.effort.rounds);
     for _ in 0..rounds {
-        for (row, value) in rows.iter_mut().zip([nothing(1), nothing(2), ours(1), ours(2)]) {
+        for (row, value) in rows
+            .iter_mut()
+            .zip([nothing(1), nothing(2), ours(1), ours(2)])
+        {
             row.push(value);
         }
     }
@@ -51,7 +54,12 @@ fn measure(world: &mut World) {
             two / one
         })
         .collect();
-    recorder.rounds(GROUP.name, "portcullis", "layer alone, x one thread", scaling);
+    recorder.rounds(
+        GROUP.name,
+        "portcullis",
+        "layer alone, x one thread",
+        scaling,
+    );
 }
 
 /// How many calls a second so many threads make together.
@@ -79,7 +87,11 @@ where
                 let mut calls = 0_u64;
                 while !over.load(Ordering::Relaxed) {
                     let at = keys::scatter(thread << 32 | calls) % credentials.len() as u64;
-                    call::call(&mut service, Some(&credentials[at as usize]), StatusCode::OK);
+                    call::call(
+                        &mut service,
+                        Some(&credentials[at as usize]),
+                        StatusCode::OK,
+                    );
                     calls += 1;
                 }
                 calls
@@ -89,6 +101,9 @@ where
     start.wait();
     std::thread::sleep(time);
     over.store(true, Ordering::Relaxed);
-    let calls: u64 = workers.into_iter().map(|worker| worker.join().unwrap()).sum();
+    let calls: u64 = workers
+        .into_iter()
+        .map(|worker| worker.join().unwrap())
+        .sum();
     calls as f64 / time.as_secs_f64()
 }

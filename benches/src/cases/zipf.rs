@@ -27,7 +27,9 @@ const DRAWN: usize = 1 << 18;
 
 fn cases(world: &World) -> Vec<Case> {
     let keys = world.many(1_000_000, 10_000);
-    let keyring = world.keyring(ByRule::every_key(), |builder| builder.capacity(2 * keys, 10));
+    let keyring = world.keyring(ByRule::every_key(), |builder| {
+        builder.capacity(2 * keys, 10)
+    });
     world.warm(&keyring, &credentials(keys));
     let drawn: Rc<[u64]> = draw(keys).into();
     vec![
@@ -51,7 +53,8 @@ where
 }
 
 fn floor(name: &str, keys: u64, drawn: &[u64]) -> Case {
-    let mut map: HashMap<KeyDigest, Arc<[u8; 304]>, _> = HashMap::with_hasher(OneMultiply::default());
+    let mut map: HashMap<KeyDigest, Arc<[u8; 304]>, _> =
+        HashMap::with_hasher(OneMultiply::default());
     map.extend((0..keys).map(|n| (keys::digest(&keys::nth(n)), Arc::new([0; 304]))));
     let presented: Vec<String> = drawn.iter().map(|&n| keys::nth(n)).collect();
     let mut next = 0;
@@ -82,5 +85,7 @@ fn draw(keys: u64) -> Vec<u64> {
 fn measure(world: &mut World, cases: Vec<Case>) {
     let rounds = world.interleave(GROUP.name, cases);
     let added = rounds.each(["portcullis", "no layer"], |[with, without]| with - without);
-    world.recorder.rounds(GROUP.name, "portcullis", "added ns", added);
+    world
+        .recorder
+        .rounds(GROUP.name, "portcullis", "added ns", added);
 }

@@ -141,14 +141,13 @@ impl Lean {
         next: Next,
     ) -> Result<Response, StatusCode> {
         let digest: [u8; 32] = Sha256::digest(presented(&request)?.as_bytes()).into();
-        let row = match state.cache.get(&digest) {
-            Some(row) => row,
-            None => {
-                let found = state.database.get(&digest).cloned();
-                let row = found.ok_or(StatusCode::UNAUTHORIZED)?;
-                state.cache.insert(digest, Arc::clone(&row));
-                row
-            }
+        let row = if let Some(row) = state.cache.get(&digest) {
+            row
+        } else {
+            let found = state.database.get(&digest).cloned();
+            let row = found.ok_or(StatusCode::UNAUTHORIZED)?;
+            state.cache.insert(digest, Arc::clone(&row));
+            row
         };
         if !bool::from(row.hash.ct_eq(&digest)) || !row.is_alive() {
             return Err(StatusCode::UNAUTHORIZED);

@@ -60,7 +60,10 @@ fn made(algorithm: Algorithm, signing: &EncodingKey, checking: DecodingKey) -> (
     let tomorrow = SystemTime::now() + Duration::from_hours(24);
     let claims = Claims {
         sub: "acme-corp".to_owned(),
-        exp: tomorrow.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs(),
+        exp: tomorrow
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap()
+            .as_secs(),
         scope: "reports:read reports:write".to_owned(),
     };
     let token = encode(&Header::new(algorithm), &claims, signing).unwrap();
@@ -68,7 +71,10 @@ fn made(algorithm: Algorithm, signing: &EncodingKey, checking: DecodingKey) -> (
         key: Arc::new(checking),
         validation: Arc::new(Validation::new(algorithm)),
     };
-    (open().layer(from_fn_with_state(state, Checker::check)), token)
+    (
+        open().layer(from_fn_with_state(state, Checker::check)),
+        token,
+    )
 }
 
 impl Checker {

@@ -86,25 +86,25 @@ async fn add_secret(
     Ok(())
 }
 
+/// Also forgets the others, when their time has come.
 pub(super) async fn remember(
     connection: &mut PgConnection,
-    replay: Option<(ReplayKey, Replay)>,
+    key: ReplayKey,
+    replay: &Replay,
 ) -> Result<(), StoreError> {
     const CONTEXT: &str = "remembering a request";
     sqlx::query(FORGET)
         .execute(&mut *connection)
         .await
         .map_err(failed(CONTEXT))?;
-    if let Some((key, replay)) = replay {
-        sqlx::query(REMEMBER)
-            .bind(&key.0[..])
-            .bind(&replay.request[..])
-            .bind(replay.made.as_str())
-            .bind(to_sql(replay.expires_at))
-            .execute(connection)
-            .await
-            .map_err(failed(CONTEXT))?;
-    }
+    sqlx::query(REMEMBER)
+        .bind(&key.0[..])
+        .bind(&replay.request[..])
+        .bind(replay.made.as_str())
+        .bind(to_sql(replay.expires_at))
+        .execute(connection)
+        .await
+        .map_err(failed(CONTEXT))?;
     Ok(())
 }
 

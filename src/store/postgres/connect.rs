@@ -97,20 +97,22 @@ impl PostgresStoreOptions {
         } else {
             schema::must_be_up_to_date(&mut first).await?;
         }
+        let link = Link::open(reading.clone());
+        let connections = |options, most| Connections::new(options, most, link.guard());
         let store = PostgresStore {
             server: server(&options).into(),
-            link: Link::open(reading.clone()),
             replica: elsewhere.map(|options| {
                 let (options, form) = if self.look_ups_through_a_pooler {
                     (any_session(options), Form::SelfContained)
                 } else {
                     (ours(options, LOOKING_UP), Form::Prepared)
                 };
-                Replica::new(Connections::new(options, LOOK_UPS), form)
+                Replica::new(connections(options, LOOK_UPS), form)
             }),
-            look_ups: Connections::new(reading, LOOK_UPS),
-            lists: Connections::new(session(&[("statement_timeout", "5s")]), LISTS),
-            writes: Connections::new(writing, WRITES),
+            look_ups: connections(reading, LOOK_UPS),
+            lists: connections(session(&[("statement_timeout", "5s")]), LISTS),
+            writes: connections(writing, WRITES),
+            link,
         };
         first
             .close()

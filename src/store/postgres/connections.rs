@@ -14,7 +14,8 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::failure::is_over;
+use super::failure::{is_over, silent};
+use super::guard::Guard;
 
 /// How long it may take to open a connection. It goes on when whoever needs it has left: were it to
 /// start over with each caller, a server that is slow to answer would never be reached.
@@ -35,6 +36,8 @@ const SURPLUS: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(super) struct Connections {
     options: PgConnectOptions,
+    /// Over whatever is asked on them.
+    pub(super) guard: Guard,
     places: Arc<Semaphore>,
     idle: Arc<Idle>,
 }
@@ -71,9 +74,10 @@ enum Left {
 }
 
 impl Connections {
-    pub(super) fn new(options: PgConnectOptions, most: usize) -> Self {
+    pub(super) fn new(options: PgConnectOptions, most: usize, guard: Guard) -> Self {
         Self {
             options,
+            guard,
             places: Arc::new(Semaphore::new(most)),
             idle: Arc::default(),
         }
@@ -131,7 +135,9 @@ impl Connections {
     ) -> Result<Vec<PgRow>, sqlx::Error> {
         loop {
             let mut lent = self.lend().await?;
-            match lent.connection.fetch_all(statement()).await {
+            let rows = lent.connection.fetch_all(statement());
+            let rows = self.guard.over(rows).await;
+            match rows.unwrap_or_else(|| Err(silent())) {
                 Ok(rows) => {
                     lent.give_back();
                     return Ok(rows);

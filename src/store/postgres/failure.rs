@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::error::Error;
+use std::io;
 
 use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
@@ -98,6 +99,12 @@ fn caused(failure: StoreError, error: sqlx::Error) -> StoreError {
         sqlx::Error::Database(error) => failure.caused_by(ServerSays::of(&*error)),
         error => failure.caused_by(error),
     }
+}
+
+/// For what waited on a connection in vain.
+pub(super) fn silent() -> sqlx::Error {
+    let why = "the link went silent in the midst of it";
+    io::Error::new(io::ErrorKind::TimedOut, why).into()
 }
 
 /// Whether the session is over, or nobody knows what it is at.

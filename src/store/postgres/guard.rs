@@ -4,11 +4,13 @@
 //! deadline of its own, and ends when the caller leaves: its connection is then closed, not given
 //! back (see `connections`), so that nothing half done is ever met again.
 
+use std::future::pending;
 use std::panic::resume_unwind;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tracing::Instrument as _;
 
 use crate::store::{StoreError, StoreErrorKind};
@@ -27,6 +29,43 @@ pub(super) async fn on_its_own<T: Send + 'static>(
                 Err(StoreError::new(StoreErrorKind::Unavailable, context).caused_by(cancelled))
             }
         })
+}
+
+/// Knows when a silence is over.
+///
+/// Whatever was asked before one, on whichever connection, may wait for an answer that is lost, and
+/// keep a connection from others until its deadline. Nobody can tell by waiting. But once a link that
+/// had gone silent is open again, all that still waits is given up.
+#[derive(Clone)]
+pub(super) struct Guard {
+    /// Counts the silences that are over.
+    silences: watch::Receiver<u64>,
+}
+
+/// What was merely held up is answered in this time.
+const HELD_UP: Duration = Duration::from_millis(100);
+
+impl Guard {
+    pub(super) fn new(silences: watch::Receiver<u64>) -> Self {
+        Self { silences }
+    }
+
+    /// What comes of `work`, which waits on a connection. `None` if it does so in vain.
+    pub(super) async fn over<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut silences = self.silences.clone();
+        silences.mark_unchanged();
+        let in_vain = async {
+            match silences.changed().await {
+                Ok(()) => sleep(HELD_UP).await,
+                // The link is closed with the store.
+                Err(_) => pending().await,
+            }
+        };
+        tokio::select! {
+            result = work => Some(result),
+            () = in_vain => None,
+        }
+    }
 }
 
 /// Gives up on `work` after `patience`. Not for a COMMIT.

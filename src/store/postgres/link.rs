@@ -9,12 +9,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::failure::failed;
+use super::guard::{Guard, within};
 use super::nudges::Heard;
 use super::read;
 use crate::store::{Position, StoreError, StoreErrorKind, SyncReport};
@@ -29,7 +31,7 @@ const OPENING: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Between two attempts.
-const PAUSE: Duration = Duration::from_millis(200);
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// How many may wait for a sync.
 const WAITING: usize = 64;
@@ -39,6 +41,7 @@ const WAITING: usize = 64;
 pub(super) struct Link {
     asks: mpsc::Sender<Ask>,
     heard: watch::Receiver<u64>,
+    silences: watch::Receiver<u64>,
     listening: Arc<AtomicBool>,
 }
 
@@ -52,19 +55,27 @@ impl Link {
     pub(super) fn open(options: PgConnectOptions) -> Self {
         let (asks, asked) = mpsc::channel(WAITING);
         let (nudge, heard) = watch::channel(0);
+        let (silence, silences) = watch::channel(0);
         let listening = Arc::<AtomicBool>::default();
         let task = Task {
             options,
             asked,
             nudge,
+            silence,
             listening: Arc::clone(&listening),
         };
         tokio::spawn(task.run());
         Self {
             asks,
             heard,
+            silences,
             listening,
         }
+    }
+
+    /// For whatever runs on other connections.
+    pub(super) fn guard(&self) -> Guard {
+        Guard::new(self.silences.clone())
     }
 
     pub(super) async fn sync(&self, since: Option<Position>) -> Result<SyncReport, StoreError> {
@@ -90,32 +101,41 @@ struct Task {
     options: PgConnectOptions,
     asked: mpsc::Receiver<Ask>,
     nudge: watch::Sender<u64>,
+    silence: watch::Sender<u64>,
     listening: Arc<AtomicBool>,
 }
 
 /// Why a connection is used no more.
 enum End {
-    /// It was lost, or nobody knows what it is at.
+    /// It was lost, or failed.
     Lost,
+    /// Whoever asked got no answer.
+    Silent,
     /// Nobody is left who could ask.
     NobodyLeft,
 }
 
 impl Task {
     async fn run(mut self) {
+        let mut was_silent = false;
         // Down -> (Listening | Down), Listening -> Down
         loop {
             let began = Instant::now();
             match open(&self.options).await {
                 Ok(mut connection) => {
                     self.listening.store(true, Ordering::Relaxed);
-                    self.nudge();
+                    count_up(&self.nudge);
+                    if was_silent {
+                        count_up(&self.silence);
+                    }
                     let end = self.listen(&mut connection).await;
                     self.listening.store(false, Ordering::Relaxed);
                     hang_up(connection);
-                    if matches!(end, End::NobodyLeft) {
-                        return;
-                    }
+                    was_silent = match end {
+                        End::Lost => false,
+                        End::Silent => true,
+                        End::NobodyLeft => return,
+                    };
                     // A server that hangs up on whomever it lets in is left alone in between.
                     if began.elapsed() < PAUSE {
                         sleep(PAUSE).await;
@@ -135,8 +155,8 @@ impl Task {
             // Either may be left at any time without losing anything.
             tokio::select! {
                 ask = self.asked.recv() => match ask {
-                    Some(ask) => if answer(connection, ask).await.is_err() {
-                        return End::Lost;
+                    Some(ask) => if let Err(end) = answer(connection, ask).await {
+                        return end;
                     },
                     None => return End::NobodyLeft,
                 },
@@ -144,7 +164,7 @@ impl Task {
                 notification = connection.try_recv() => match notification {
                     Ok(Some(_)) => {
                         while connection.next_buffered().is_some() {}
-                        self.nudge();
+                        count_up(&self.nudge);
                     }
                     Ok(None) | Err(_) => return End::Lost,
                 },
@@ -168,30 +188,35 @@ impl Task {
             }
         }
     }
+}
 
-    fn nudge(&self) {
-        self.nudge
-            .send_modify(|heard| *heard = heard.wrapping_add(1));
-    }
+fn count_up(counter: &watch::Sender<u64>) {
+    counter.send_modify(|count| *count = count.wrapping_add(1));
 }
 
 /// Fails if the connection is not to be used again.
-async fn answer(connection: &mut PgListener, ask: Ask) -> Result<(), ()> {
+async fn answer(connection: &mut PgListener, ask: Ask) -> Result<(), End> {
     let Ask { since, mut reply } = ask;
     if reply.is_closed() {
         return Ok(());
     }
     let answer = tokio::select! {
-        answer = timeout(PATIENCE, read::sync(connection, since)) => answer.map_err(|_| ())?,
-        () = reply.closed() => return Err(()),
+        answer = timeout(PATIENCE, read::sync(connection, since)) => {
+            answer.map_err(|_| End::Silent)?
+        }
+        () = reply.closed() => return Err(End::Silent),
     };
     let is_good = answer.is_ok();
     drop(reply.send(answer));
-    if is_good { Ok(()) } else { Err(()) }
+    if is_good { Ok(()) } else { Err(End::Lost) }
 }
 
 async fn open(options: &PgConnectOptions) -> Result<PgListener, StoreError> {
     const CONTEXT: &str = "listening for changes";
+    // First to see whether anybody is there. A pool would try until its time is up, and keep to itself
+    // why it failed.
+    let knock = async { options.connect().await.map_err(failed(CONTEXT)) };
+    drop(within(OPENING, CONTEXT, knock).await?);
     // A listener takes its connection from a pool: one of its own, that goes with it.
     let pool = PgPoolOptions::new()
         .max_connections(1)

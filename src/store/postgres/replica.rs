@@ -86,14 +86,18 @@ impl Replica {
 #[cfg(test)]
 mod tests {
     use sqlx::postgres::PgConnectOptions;
+    use tokio::sync::watch;
     use tokio::time::advance;
 
     use super::*;
+    use crate::store::postgres::guard::Guard;
 
     #[tokio::test(start_paused = true)]
     async fn one_at_a_time_finds_out_whether_it_is_back() {
         let nowhere = PgConnectOptions::new_without_pgpass().socket("/nonexistent");
-        let replica = Replica::new(Connections::new(nowhere, 1), Form::Prepared);
+        let (_never, silences) = watch::channel(0);
+        let connections = Connections::new(nowhere, 1, Guard::new(silences));
+        let replica = Replica::new(connections, Form::Prepared);
         assert_eq!(replica.try_again(), Some(false));
         assert!(
             replica

@@ -57,6 +57,9 @@ pub(super) async fn lock(
         target,
         replay,
     } = subjects;
+    if let Some(replay) = replay {
+        hold(connection, replay).await?;
+    }
     let mut made = None;
     let mut caller_id = None;
     if caller.is_some() || replay.is_some() {
@@ -85,6 +88,19 @@ pub(super) async fn lock(
             .await
             .map_err(failed(CONTEXT))?;
     }
+    Ok(())
+}
+
+/// Waits for others who write by this request. Requests that share a few bits wait for each other,
+/// too.
+async fn hold(connection: &mut PgConnection, replay: &ReplayKey) -> Result<(), StoreError> {
+    let [a, b, c, d, ..] = replay.0;
+    // An arbitrary number, and the bits.
+    sqlx::query("SELECT pg_advisory_xact_lock(70218354, $1)")
+        .bind(i32::from_be_bytes([a, b, c, d]))
+        .execute(connection)
+        .await
+        .map_err(failed("waiting for the same request"))?;
     Ok(())
 }
 

@@ -30,11 +30,13 @@ const LONG_PATIENCE: Duration = Duration::from_secs(90);
 /// How often to begin when other transactions are in the way.
 const ATTEMPTS: u32 = 4;
 
-/// What the triggers would otherwise do at the commit, when nothing could be read any more.
-const NUMBER_IT: &str = "SET CONSTRAINTS portcullis.take_revision IMMEDIATE";
-
-/// What the triggers wrote down in this transaction: one row for each change, or one without.
+/// Takes the revision, which the triggers would otherwise do at the commit, when nothing could be read
+/// any more; then what they wrote down in this transaction: one row for each change, or one without.
+///
+/// Two statements, since the snapshot of the first is from before the revision. In one message: the
+/// lock that puts revisions in order is held until the commit, and everybody who writes waits for it.
 const TRIGGERED: &str = "\
+    SET CONSTRAINTS portcullis.take_revision IMMEDIATE; \
     SELECT s.revision, s.revision AS change_revision, c.shard, c.kind \
     FROM portcullis.change_sets s \
     LEFT JOIN portcullis.changes c ON c.nonce = s.nonce \
@@ -76,22 +78,20 @@ async fn try_once(
         Company::Alone => LONG_PATIENCE,
     };
     let work = async {
-        let mut writing = Writing::begin(writes, company).await?;
-        let done = write(&mut writing, company, subjects, decide).await;
+        let writing = Writing::begin(writes, company).await?;
+        let work = async |connection: &mut PgConnection| {
+            write(connection, company, subjects, decide).await
+        };
+        let (writing, done) = writing.over(work).await?;
         match done {
-            Ok(Done::Written(transacted)) => Ok((Some(writing), Some(transacted))),
-            Ok(Done::Nothing(transacted)) => {
+            Done::Written(transacted) => Ok((Some(writing), Some(transacted))),
+            Done::Nothing(transacted) => {
                 writing.roll_back().await?;
                 Ok((None, Some(transacted)))
             }
-            Ok(Done::MustBeAlone) => {
+            Done::MustBeAlone => {
                 writing.roll_back().await?;
                 Ok((None, None))
-            }
-            Err(error) => {
-                // Whoever comes next may have the connection, if it still answers.
-                drop(writing.roll_back().await);
-                Err(error)
             }
         }
     };
@@ -114,15 +114,11 @@ enum Done {
 }
 
 async fn write(
-    writing: &mut Writing,
+    connection: &mut PgConnection,
     company: Company,
     subjects: &Subjects,
     decide: &mut Decide,
 ) -> Result<Done, StoreError> {
-    if let Some(replay) = subjects.replay {
-        writing.hold(replay).await?;
-    }
-    let connection = writing.connection();
     lock(connection, subjects).await?;
     let meta = Meta::read(connection).await?;
     if company == Company::Together && !meta.ever_had_a_key {
@@ -136,7 +132,9 @@ async fn write(
             replay: remembered,
         } => {
             change::insert(connection, &record, &digest).await?;
-            change::remember(connection, subjects.replay.zip(remembered)).await?;
+            if let Some((key, replay)) = subjects.replay.zip(remembered) {
+                change::remember(connection, key, &replay).await?;
+            }
             record.id
         }
         Decision::Update(record) => {
@@ -177,25 +175,20 @@ async fn write(
             return Ok(Done::Nothing(meta.transacted(meta.revision, outcome)));
         }
     };
-    let (revision, touched) = triggered(connection).await?;
     // Read back: what it was used for, and what its previous secret is, only the tables know.
     let record = target(connection, &id).await?.ok_or_else(no_target)?;
+    // Last, because of the lock.
+    let (revision, touched) = triggered(connection).await?;
     let outcome = Outcome::Committed { touched, record };
     Ok(Done::Written(meta.transacted(revision, outcome)))
 }
 
 /// The revision of this transaction, and what it puts out of date.
 async fn triggered(connection: &mut PgConnection) -> Result<(u64, Vec<Touched>), StoreError> {
-    const CONTEXT: &str = "reading the revision of a change";
-    sqlx::raw_sql(NUMBER_IT)
-        .execute(&mut *connection)
-        .await
-        .map_err(failed("waiting for other writes to commit"))?;
-    // In a statement of its own: that one's snapshot is from before the revision.
-    let rows: Vec<PgRow> = sqlx::query(TRIGGERED)
+    let rows: Vec<PgRow> = sqlx::raw_sql(TRIGGERED)
         .fetch_all(connection)
         .await
-        .map_err(failed(CONTEXT))?;
+        .map_err(failed("taking the revision of a change"))?;
     let first = rows.first().ok_or_else(no_revision)?;
     let changes: Vec<Change> = rows
         .iter()

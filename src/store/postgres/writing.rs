@@ -6,8 +6,9 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use tokio::time::timeout;
 
 use super::connections::{Connections, Lent};
-use super::failure::{committing, failed, is_over};
-use crate::store::{ReplayKey, StoreError, StoreErrorKind};
+use super::failure::{committing, failed, is_over, silent};
+use super::guard::Guard;
+use crate::store::{StoreError, StoreErrorKind};
 
 /// How long a COMMIT may take. It waits for the disk, and for a standby where that is asked of it.
 const COMMITTING: Duration = Duration::from_secs(10);
@@ -44,6 +45,7 @@ pub(super) enum Company {
 /// A transaction. Dropped, it is rolled back: its connection is closed.
 pub(super) struct Writing {
     lent: Lent,
+    guard: Guard,
 }
 
 impl Writing {
@@ -57,11 +59,13 @@ impl Writing {
             let waiting = "waiting for a connection to write on";
             let mut lent = writes.lend().await.map_err(failed(waiting))?;
             // In one go, of which nothing is left if the connection is.
-            let begun = sqlx::raw_sql(AssertSqlSafe(sql.as_str()))
-                .execute(&mut lent.connection)
-                .await;
-            match begun {
-                Ok(_) => return Ok(Self { lent }),
+            let begin = sqlx::raw_sql(AssertSqlSafe(sql.as_str()));
+            let answer = writes.guard.over(begin.execute(&mut lent.connection)).await;
+            match answer.unwrap_or_else(|| Err(silent())) {
+                Ok(_) => {
+                    let guard = writes.guard.clone();
+                    return Ok(Self { lent, guard });
+                }
                 // The server was restarted since it was last used, say.
                 Err(error) if lent.was_idle && is_over(&error) => lent.close(),
                 Err(error) => {
@@ -76,24 +80,34 @@ impl Writing {
         &mut self.lent.connection
     }
 
-    /// Waits for others who write by this request.
-    pub(super) async fn hold(&mut self, replay: ReplayKey) -> Result<(), StoreError> {
-        let [a, b, c, d, ..] = replay.0;
-        // Requests that share these bits wait for each other, too.
-        sqlx::query("SELECT pg_advisory_xact_lock(70218354, $1)")
-            .bind(i32::from_be_bytes([a, b, c, d]))
-            .execute(self.connection())
-            .await
-            .map_err(failed("waiting for the same request"))?;
-        Ok(())
+    /// What comes of `work` on its connection.
+    pub(super) async fn over<T>(
+        mut self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StoreError>,
+    ) -> Result<(Self, T), StoreError> {
+        let guard = self.guard.clone();
+        match guard.over(work(&mut self.lent.connection)).await {
+            Some(Ok(done)) => Ok((self, done)),
+            Some(Err(error)) => {
+                // Whoever comes next may have the connection, if it still answers.
+                drop(self.roll_back().await);
+                Err(error)
+            }
+            None => {
+                self.lent.close();
+                Err(failed("changing a key")(silent()))
+            }
+        }
     }
 
     pub(super) async fn commit(mut self) -> Result<(), StoreError> {
         let commit = sqlx::raw_sql("COMMIT").execute(&mut self.lent.connection);
-        let committed = timeout(COMMITTING, commit).await.map_err(|_| {
+        let committed = timeout(COMMITTING, self.guard.over(commit)).await;
+        let committed = committed.map_err(|_| {
             let context = format!("a COMMIT was not answered within {COMMITTING:?}");
             StoreError::new(StoreErrorKind::OutcomeUnknown, context)
         })?;
+        let committed = committed.unwrap_or_else(|| Err(silent()));
         self.end(committed).map_err(committing)
     }
 

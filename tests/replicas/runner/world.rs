@@ -4,21 +4,19 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex as StdMutex};
 use std::time::Duration;
 
-use serde_json::{Value, json};
 use tokio::sync::Mutex;
-use tokio::task::{JoinSet, block_in_place};
+use tokio::task::block_in_place;
 use tokio::time::{sleep, timeout};
 
-use crate::runner::client::{Client, admin, get};
 use crate::runner::cluster::Cluster;
 use crate::runner::hand::Hand;
 use crate::runner::history::Watch;
-use crate::runner::key::well_formed;
 use crate::runner::proxy::Proxy;
 use crate::runner::replica::{Log, Replica, Setup};
 
-/// More than any pool of a replica's holds.
-const CROWD: usize = 40;
+/// How many connections a replica opens at most: four for look-ups, one for lists, two for changes,
+/// and one that listens.
+const CONNECTIONS: usize = 8;
 
 /// How big a world is, and how patient.
 #[derive(Clone, Copy, Debug)]
@@ -32,8 +30,6 @@ pub(crate) struct World {
     pub(crate) scale: Scale,
     pub(crate) hand: Hand,
     pub(crate) sites: Vec<Site>,
-    /// How many connections the replicas have when all of them have as many as they may.
-    pub(crate) full: usize,
 }
 
 /// Where one replica runs, also while it does not.
@@ -64,18 +60,17 @@ impl World {
             };
             sites.push(Site::start(proxy, setup).await);
         }
-        let mut world = Self {
+        Self {
             watch: Watch::start(),
             scale,
             hand,
             sites,
-            full: 0,
-        };
-        for site in &world.sites {
-            fill(site.address()).await;
         }
-        world.full = world.connections().await;
-        world
+    }
+
+    /// How many connections the replicas may have.
+    pub(crate) fn most_connections(&self) -> usize {
+        CONNECTIONS * self.sites.len()
     }
 
     /// How many connections the replicas have, as Postgres counts them.
@@ -111,23 +106,6 @@ impl World {
 pub(crate) fn postgres() -> Option<Arc<Cluster>> {
     let settings = [("shared_buffers", "32MB"), ("max_connections", "200")];
     Cluster::start(&settings).map(Arc::new)
-}
-
-/// More of each at once than a replica has connections for, so that it opens all.
-async fn fill(address: SocketAddr) {
-    let mut tasks = JoinSet::new();
-    for n in 0..CROWD {
-        let unknown = well_formed(&format!("{n:032}"));
-        tasks.spawn(async move {
-            let asked = get("/v1/ping", &unknown);
-            let changed = admin("PATCH", "/keys/key_0000000000000000", &json!({}));
-            let listed = admin("GET", "/keys", &Value::Null);
-            for request in [asked, changed, listed] {
-                Client::default().send(address, &request).await;
-            }
-        });
-    }
-    tasks.join_all().await;
 }
 
 impl Site {
