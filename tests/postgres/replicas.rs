@@ -63,7 +63,7 @@ async fn a_read_replica_answers_look_ups_and_nothing_else() {
     let began = Instant::now();
     assert_eq!(look_up(&store, Source::Any).await, (true, changed));
     assert!(
-        began.elapsed() < Duration::from_millis(400),
+        began.elapsed() < Duration::from_secs(1),
         "{:?}",
         began.elapsed()
     );
@@ -72,7 +72,7 @@ async fn a_read_replica_answers_look_ups_and_nothing_else() {
         assert_eq!(look_up(&store, Source::Any).await, (true, changed));
     }
     assert!(
-        began.elapsed() < Duration::from_millis(400),
+        began.elapsed() < Duration::from_secs(1),
         "{:?}",
         began.elapsed()
     );

@@ -19,6 +19,7 @@ use crate::runner::world::Scale;
 const SCALE: Scale = Scale {
     replicas: 2,
     max_staleness: Duration::from_millis(1_600),
+    authors: 0,
 };
 
 /// The default: a quarter.
@@ -73,6 +74,7 @@ async fn answers(stage: &Stage, keys: &[Key], until: &Answer) -> Answers {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cut_off_it_serves_what_it_knows_until_the_lease_ends_and_then_says_503() {
+    let _turn = ground::alone().await;
     let Some(world) = ground::world(SCALE).await else {
         return;
     };

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-
 use crate::ground;
 use crate::runner::episode::Episode;
 use crate::runner::fault::{Fault, Whom};
@@ -13,16 +11,14 @@ use crate::runner::world::Scale;
 const SCALE: Scale = Scale {
     replicas: 3,
     max_staleness: Duration::from_millis(1_200),
+    authors: 5,
 };
 
 /// Long enough for the lease to end, and for what comes after.
 const LASTING: Duration = Duration::from_millis(2_200);
 
-/// Each has three replicas, and looks at the watch.
-static AT_ONCE: Semaphore = Semaphore::const_new(3);
-
 async fn suffer(fault: Fault) {
-    let _turn = AT_ONCE.acquire().await.unwrap();
+    let _turn = ground::among_others().await;
     let world = if fault == Fault::PostgresKilled {
         ground::world_apart(SCALE).await
     } else {

@@ -2,10 +2,26 @@
 
 use std::sync::{Arc, OnceLock};
 
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::block_in_place;
 
 use crate::runner::cluster::Cluster;
 use crate::runner::world::{Scale, World, postgres};
+
+/// So many tests at a time: each has three servers and its clients.
+const AT_ONCE: u32 = 3;
+
+static TURNS: Semaphore = Semaphore::const_new(AT_ONCE as usize);
+
+/// A turn beside others.
+pub(crate) async fn among_others() -> SemaphorePermit<'static> {
+    TURNS.acquire().await.unwrap()
+}
+
+/// A turn of one's own, for what is about milliseconds.
+pub(crate) async fn alone() -> SemaphorePermit<'static> {
+    TURNS.acquire_many(AT_ONCE).await.unwrap()
+}
 
 /// `None` where there is no Postgres on this machine.
 pub(crate) async fn world(scale: Scale) -> Option<Arc<World>> {

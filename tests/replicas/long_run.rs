@@ -29,6 +29,7 @@ impl Arguments {
             scale: Scale {
                 replicas: 3,
                 max_staleness: Duration::from_secs(5),
+                authors: 16,
             },
         };
         while let Some(name) = given.next() {

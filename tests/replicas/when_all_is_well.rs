@@ -19,10 +19,12 @@ use crate::runner::world::Scale;
 const SCALE: Scale = Scale {
     replicas: 3,
     max_staleness: Duration::from_secs(5),
+    authors: 0,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_revocations_are_heeded_at_once_here_and_soon_elsewhere() {
+    let _turn = ground::alone().await;
     let Some(world) = ground::world(SCALE).await else {
         return;
     };
@@ -60,6 +62,7 @@ async fn until_all(stage: &Arc<Stage>, key: Key, wanted: Answer) -> Duration {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_typed_into_psql_works_everywhere_also_where_it_was_refused_a_moment_ago() {
+    let _turn = ground::among_others().await;
     let Some(world) = ground::world(SCALE).await else {
         return;
     };
@@ -99,6 +102,7 @@ const COUNTED: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_with_warm_keys_asks_one_small_thing_a_second_whatever_the_traffic() {
+    let _turn = ground::alone().await;
     let scale = Scale {
         replicas: 1,
         ..SCALE

@@ -44,7 +44,11 @@ fn table() -> Vec<Wrong> {
         ),
         wrong(
             &[("DATABASE_URL", "postgres://joe:hunter2@127.0.0.1:port/keys")],
-            &["DATABASE_URL", "port", "postgres://USER:PASSWORD@HOST/"],
+            &[
+                "DATABASE_URL",
+                "cannot be read",
+                "postgres://USER:PASSWORD@HOST/",
+            ],
             &["hunter2", "joe"],
         ),
         wrong(

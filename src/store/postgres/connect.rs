@@ -90,7 +90,7 @@ impl PostgresStoreOptions {
         let session = |limits: &[(&str, &str)]| ours(options.clone(), limits);
         let reading = session(LOOKING_UP);
         let writing = session(&[("statement_timeout", "3s"), ("lock_timeout", "2s")]);
-        let mut first = open(&session(&[])).await?;
+        let mut first = open(&session(&[("statement_timeout", "5s")])).await?;
         schema::must_be_fit(&mut first).await?;
         if self.migrate {
             schema::migrate(&mut first).await?;

@@ -39,7 +39,7 @@ const TARGET: &str = concat!(
 const REPLAY: &str = concat!(
     "SELECT request, key_id, ",
     sent!("expires_at" AS "expires_at"),
-    " FROM portcullis.replays WHERE replay = $1 AND expires_at > $2"
+    " FROM portcullis.replays WHERE replay = $1 AND expires_at > clock_timestamp()"
 );
 
 /// Locks the rows that the decision is about. Always in the order of ids, so that no two
@@ -104,17 +104,17 @@ async fn hold(connection: &mut PgConnection, replay: &ReplayKey) -> Result<(), S
     Ok(())
 }
 
+/// The rows, and after them where the store stands: at no older a revision than any row is of.
 pub(super) async fn rows(
     connection: &mut PgConnection,
-    meta: &Meta,
     subjects: &Subjects,
-) -> Result<Rows, StoreError> {
+) -> Result<(Meta, Rows), StoreError> {
     let caller = match &subjects.caller {
         Some(digest) => caller(connection, digest).await?,
         None => None,
     };
     let replay = match &subjects.replay {
-        Some(key) => replay(connection, key, meta).await?,
+        Some(key) => replay(connection, key).await?,
         None => None,
     };
     let id = replay.as_ref().map(|replay| &replay.made);
@@ -122,13 +122,15 @@ pub(super) async fn rows(
         Some(id) => target(connection, id).await?,
         None => None,
     };
-    Ok(Rows {
+    let meta = Meta::read(connection).await?;
+    let rows = Rows {
         now: meta.now,
         caller,
         target,
         replay,
         ever_had_a_key: meta.ever_had_a_key,
-    })
+    };
+    Ok((meta, rows))
 }
 
 async fn caller(
@@ -160,11 +162,9 @@ pub(super) async fn target(
 async fn replay(
     connection: &mut PgConnection,
     key: &ReplayKey,
-    meta: &Meta,
 ) -> Result<Option<Replay>, StoreError> {
     let row = sqlx::query(REPLAY)
         .bind(&key.0[..])
-        .bind(row::to_sql(meta.now))
         .fetch_optional(connection)
         .await
         .map_err(failed("reading what is remembered of a request"))?;

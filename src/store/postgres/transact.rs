@@ -42,7 +42,8 @@ const TRIGGERED: &str = "\
     LEFT JOIN portcullis.changes c ON c.nonce = s.nonce \
     WHERE split_part(current_setting('portcullis.change_set', true), ':', 1) \
           = pg_current_xact_id_if_assigned()::text \
-      AND s.nonce = split_part(current_setting('portcullis.change_set', true), ':', 2)::bigint";
+      AND s.nonce = nullif( \
+          split_part(current_setting('portcullis.change_set', true), ':', 2), '')::bigint";
 
 /// The newest revision, and the digests that open a key.
 const SECRETS: &str = "\
@@ -120,11 +121,10 @@ async fn write(
     decide: &mut Decide,
 ) -> Result<Done, StoreError> {
     lock(connection, subjects).await?;
-    let meta = Meta::read(connection).await?;
+    let (meta, rows) = rows(connection, subjects).await?;
     if company == Company::Together && !meta.ever_had_a_key {
         return Ok(Done::MustBeAlone);
     }
-    let rows = rows(connection, &meta, subjects).await?;
     let id = match decide(&rows) {
         Decision::Insert {
             record,
@@ -160,7 +160,9 @@ async fn write(
         Decision::RevokeAll { whose, revocation } => {
             let mut outcome = revoke_all(connection, &whose, &revocation).await?;
             if matches!(outcome, Outcome::RevokedAll { revoked: 0, .. }) {
-                return Ok(Done::Nothing(meta.transacted(meta.revision, outcome)));
+                // What was found done may have been done since, by hand.
+                let now = Meta::read(connection).await?;
+                return Ok(Done::Nothing(meta.transacted(now.revision, outcome)));
             }
             let (revision, triggered) = triggered(connection).await?;
             if let Outcome::RevokedAll { touched, .. } = &mut outcome {

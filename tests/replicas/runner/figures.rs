@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
-use crate::runner::history::{Answer, By, Change, History, Outcome, Request, SecretNumber, What};
+use crate::runner::history::{
+    Answer, By, Change, History, Moment, Outcome, Request, SecretNumber, What,
+};
 
 /// Times, from the shortest to the longest.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +24,9 @@ pub(crate) struct Figures {
     pub(crate) in_doubt: usize,
     pub(crate) here: Times,
     pub(crate) elsewhere: Times,
+    /// How long after the acknowledgement the last request was sent that was still let in, where
+    /// there was one.
+    pub(crate) lived_on: Times,
 }
 
 impl Figures {
@@ -40,6 +45,7 @@ impl Figures {
             in_doubt: history.changes.iter().filter(doubts).count(),
             here: Times::default(),
             elsewhere: Times::default(),
+            lived_on: Times::default(),
         };
         figures.measure(history);
         figures
@@ -58,7 +64,12 @@ impl Figures {
                 }
                 What::Revoke if change.outcome == Outcome::Acknowledged => {
                     let requests = opened.get(&change.key).and_then(|s| by_secret.get(s));
-                    for (replica, time) in refusals(change, requests.map_or(&[], Vec::as_slice)) {
+                    let requests = requests.map_or(&[][..], Vec::as_slice);
+                    let accepted = last_accepted(requests);
+                    let late = accepted.values().filter(|&&sent| sent > change.ended);
+                    let late = late.map(|sent| sent.saturating_sub(change.ended));
+                    self.lived_on.0.extend(late);
+                    for (replica, time) in refusals(change, requests, &accepted) {
                         if change.by == By::Replica(replica) {
                             self.here.0.push(time);
                         } else {
@@ -71,6 +82,7 @@ impl Figures {
         }
         self.here.0.sort_unstable();
         self.elsewhere.0.sort_unstable();
+        self.lived_on.0.sort_unstable();
     }
 
     pub(crate) fn add(&mut self, other: &Self) {
@@ -83,6 +95,7 @@ impl Figures {
         for (ours, theirs) in [
             (&mut self.here, &other.here),
             (&mut self.elsewhere, &other.elsewhere),
+            (&mut self.lived_on, &other.lived_on),
         ] {
             ours.0.extend_from_slice(&theirs.0);
             ours.0.sort_unstable();
@@ -90,9 +103,8 @@ impl Figures {
     }
 }
 
-/// For each replica that was asked afterwards, the time from the acknowledgement to the answer of
-/// the first refusal after the last acceptance.
-fn refusals(change: &Change, requests: &[&Request]) -> HashMap<usize, Duration> {
+/// When each replica was sent the last request that it let in.
+fn last_accepted(requests: &[&Request]) -> HashMap<usize, Moment> {
     let mut accepted = HashMap::new();
     for request in requests {
         if request.answer == Answer::Accepted {
@@ -100,6 +112,16 @@ fn refusals(change: &Change, requests: &[&Request]) -> HashMap<usize, Duration> 
             *last = (*last).max(request.sent);
         }
     }
+    accepted
+}
+
+/// For each replica that was asked afterwards, the time from the acknowledgement to the answer of
+/// the first refusal after the last acceptance.
+fn refusals(
+    change: &Change,
+    requests: &[&Request],
+    accepted: &HashMap<usize, Moment>,
+) -> HashMap<usize, Duration> {
     let mut refused: HashMap<usize, Duration> = HashMap::new();
     for request in requests {
         let last = accepted.get(&request.replica);
@@ -158,6 +180,7 @@ impl fmt::Display for Figures {
             in_doubt,
             here,
             elsewhere,
+            lived_on,
         } = self;
         writeln!(
             f,
@@ -165,7 +188,8 @@ impl fmt::Display for Figures {
              {changes} changes, {in_doubt} in doubt"
         )?;
         writeln!(f, "  revoked here      {here}")?;
-        write!(f, "  revoked elsewhere {elsewhere}")
+        writeln!(f, "  revoked elsewhere {elsewhere}")?;
+        write!(f, "  lived on          {lived_on}")
     }
 }
 

@@ -15,9 +15,6 @@ use crate::runner::key::{any_body, well_formed};
 use crate::runner::load::{ask_all, follow};
 use crate::runner::stage::{Key, Stage, hex};
 
-/// How many keys live at the same time, each with someone who changes it now and then.
-const CAST: usize = 5;
-
 /// Until told to stop; then each ends what it has begun.
 pub(crate) fn drive(
     stage: &Arc<Stage>,
@@ -25,7 +22,7 @@ pub(crate) fn drive(
     stop: &watch::Receiver<bool>,
 ) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
-    for _ in 0..CAST {
+    for _ in 0..stage.world.scale.authors {
         let mut author = Author {
             stage: Arc::clone(stage),
             chance: chance.fork(),

@@ -23,6 +23,8 @@ const CONNECTIONS: usize = 8;
 pub(crate) struct Scale {
     pub(crate) replicas: usize,
     pub(crate) max_staleness: Duration,
+    /// How many keys live at the same time, each with someone who changes it now and then.
+    pub(crate) authors: usize,
 }
 
 pub(crate) struct World {
