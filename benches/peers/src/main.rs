@@ -14,12 +14,9 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::get;
-use axum_login::tower_sessions::{MemoryStore, SessionManagerLayer};
 use axum_login::{AuthManagerLayerBuilder, AuthSession, AuthUser, AuthnBackend, UserId};
 use http::header::{AUTHORIZATION, COOKIE, SET_COOKIE};
 use http::{HeaderValue, StatusCode};
-use modo::auth::apikey::test::InMemoryBackend;
-use modo::auth::apikey::{ApiKeyLayer, ApiKeyStore, CreateKeyRequest};
 use portcullis_bench::harness::{Case, Effort};
 use portcullis_bench::instructions::Counter;
 use portcullis_bench::machine::Machine;
@@ -28,6 +25,7 @@ use portcullis_bench::record::{Recorder, table};
 use portcullis_bench::world::{World, credentials, header, open, routed};
 use portcullis_bench::{call, keys};
 use tower::ServiceExt;
+use tower_sessions::{MemoryStore, SessionManagerLayer};
 
 const GROUP: &str = "published";
 
@@ -55,9 +53,9 @@ fn cases(world: &World) -> Vec<Case> {
     let keyring = world.usual();
     world.warm(&keyring, &one());
     let (authrs, authrs_key) = authrs();
-    let (modo, modo_key) = world.block_on(modo());
     let (simplified, simplified_key) = simplified();
-    vec![
+    #[cfg_attr(not(feature = "modo"), expect(unused_mut, reason = "one more comes with it"))]
+    let mut cases = vec![
         routed("open route", open(), one(), ok),
         routed("portcullis, Router::layer", layered(&keyring), one(), ok),
         routed(
@@ -72,12 +70,6 @@ fn cases(world: &World) -> Vec<Case> {
             vec![header(&authrs_key)],
             ok,
         ),
-        routed(
-            "modo-rs 0.11.0, in memory",
-            modo,
-            vec![header(&modo_key)],
-            ok,
-        ),
         world.block_on(login()),
         routed(
             "api-keys-simplified 0.5.1, in a from_fn",
@@ -85,7 +77,16 @@ fn cases(world: &World) -> Vec<Case> {
             vec![header(&simplified_key)],
             ok,
         ),
-    ]
+    ];
+    #[cfg(feature = "modo")]
+    {
+        let (modo, modo_key) = world.block_on(modo());
+        let key = vec![header(&modo_key)];
+        cases.push(routed("modo-rs 0.11.0, in memory", modo, key, ok));
+    }
+    #[cfg(not(feature = "modo"))]
+    println!("NOT MEASURED: modo-rs, for want of the feature");
+    cases
 }
 
 fn bearer(request: &Request) -> Result<&str, StatusCode> {
@@ -123,9 +124,12 @@ fn authrs() -> (Router, String) {
 }
 
 /// A layer that asks its store for every request, by design; here the store of its own tests.
+#[cfg(feature = "modo")]
 async fn modo() -> (Router, String) {
+    use modo::auth::apikey::test::InMemoryBackend;
+    use modo::auth::apikey::{ApiKeyConfig, ApiKeyLayer, ApiKeyStore, CreateKeyRequest};
     let backend = Arc::new(InMemoryBackend::new());
-    let store = ApiKeyStore::from_backend(backend, modo::auth::apikey::ApiKeyConfig::default());
+    let store = ApiKeyStore::from_backend(backend, ApiKeyConfig::default());
     let store = store.unwrap();
     let wanted = CreateKeyRequest {
         tenant_id: "acme-corp".to_owned(),
