@@ -349,7 +349,7 @@ mod tests {
     fn one_line_missed() -> Results {
         let figure = Figure {
             group: "stampede".to_owned(),
-            case: "portcullis, 1,000 callers".to_owned(),
+            case: "1,000 callers".to_owned(),
             figure: "look-ups, most".to_owned(),
             value: 2.0,
             quartiles: None,

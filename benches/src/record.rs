@@ -240,7 +240,7 @@ pub fn table(figures: &[Figure], group: &str) -> String {
 
 /// A value with as many digits as it is good for, thousands set apart.
 pub fn number(value: f64, figure: &str) -> String {
-    if figure.contains("x ") || figure.starts_with('%') {
+    if (figure.contains("x ") || figure.starts_with('%')) && value.abs() < 1_000.0 {
         return format!("{value:.2}");
     }
     if value.abs() < 100.0 && value.fract() != 0.0 {

@@ -165,13 +165,15 @@ fn simplified() -> (Router, String) {
 }
 
 #[derive(Clone, Debug)]
-struct User;
+struct User {
+    id: i64,
+}
 
 impl AuthUser for User {
     type Id = i64;
 
     fn id(&self) -> i64 {
-        1
+        self.id
     }
 
     fn session_auth_hash(&self) -> &[u8] {
@@ -199,10 +201,10 @@ impl AuthnBackend for Users {
 /// Sessions by cookie, kept in memory: what a browser has in place of a key.
 async fn login() -> Case {
     async fn log_in(mut session: AuthSession<Users>) -> StatusCode {
-        session.login(&User).await.unwrap();
+        session.login(&User { id: 1 }).await.unwrap();
         StatusCode::OK
     }
-    let users = Users(Arc::new([(1, User)].into()));
+    let users = Users(Arc::new([(1, User { id: 1 })].into()));
     let sessions = SessionManagerLayer::new(MemoryStore::default());
     let layer = AuthManagerLayerBuilder::new(users, sessions).build();
     let router = Router::new()

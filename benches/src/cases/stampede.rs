@@ -16,6 +16,7 @@ use tower::Service;
 
 use super::{Group, Kind};
 use crate::by_rule::ByRule;
+use crate::record::number;
 use crate::world::{World, bare, header};
 use crate::{call, keys};
 
@@ -29,40 +30,32 @@ const STORE: Duration = Duration::from_millis(5);
 
 fn measure(world: &mut World) {
     for callers in [10, 100, 1_000, 10_000] {
-        let mut crowds = Vec::new();
+        let (mut ours, mut by_hand) = (Vec::new(), Vec::new());
         for round in 0..world.many(21, 2) {
             let store = ByRule::every_key();
             let slow = FaultStore::new(store.clone());
             let faults = slow.faults();
             let keyring = world.keyring(slow, |builder| builder);
             faults.look_ups.delay(STORE);
-            let mut crowd = rush(world, callers, round, || bare(&keyring));
-            crowd.look_ups = store.calls().0;
-            crowds.push(crowd);
-        }
-        note(world, "portcullis", callers, &crowds);
-    }
-    for callers in [10, 100, 1_000] {
-        let mut crowds = Vec::new();
-        for round in 0..world.many(21, 2) {
+            let (good, spent) = rush(world, callers, round, || bare(&keyring));
+            ours.push((store.calls().0, good, spent));
+
             let look_ups = Arc::new(AtomicU64::new(0));
             let service = unshared(Arc::clone(&look_ups));
-            let mut crowd = rush(world, callers, round, || service.clone());
-            crowd.look_ups = look_ups.load(Ordering::Relaxed);
-            crowds.push(crowd);
+            let (good, spent) = rush(world, callers, round, || service.clone());
+            by_hand.push((look_ups.load(Ordering::Relaxed), good, spent));
         }
-        note(world, "look, else ask, by hand", callers, &crowds);
+        let case = format!("{} callers", number(callers as f64, ""));
+        note(world, &case, "", &ours);
+        note(world, &case, ", by hand", &by_hand);
     }
 }
 
-/// What became of a crowd.
-struct Crowd {
-    look_ups: u64,
-    good: usize,
-    spent: Duration,
-}
+/// Of a crowd: the look-ups, who was let in, and the time until the last was answered.
+type Crowd = (u64, u64, Duration);
 
-fn rush<S>(world: &World, callers: usize, key: u64, service: impl Fn() -> S) -> Crowd
+/// Who was let in, and the time until the last was answered.
+fn rush<S>(world: &World, callers: usize, key: u64, service: impl Fn() -> S) -> (u64, Duration)
 where
     S: Service<Request, Response: StatusOf, Error = Infallible, Future: Send> + Send + 'static,
 {
@@ -81,13 +74,9 @@ where
             .collect();
         let mut good = 0;
         for caller in callers {
-            good += usize::from(caller.await.unwrap() == StatusCode::OK);
+            good += u64::from(caller.await.unwrap() == StatusCode::OK);
         }
-        Crowd {
-            look_ups: 0,
-            good,
-            spent: begin.elapsed(),
-        }
+        (good, begin.elapsed())
     })
 }
 
@@ -123,16 +112,18 @@ fn unshared(
     })
 }
 
-fn note(world: &mut World, whose: &str, callers: usize, crowds: &[Crowd]) {
-    let callers = crate::record::number(callers as f64, "");
-    let case = format!("{whose}, {callers} callers");
+fn note(world: &mut World, case: &str, whose: &str, crowds: &[Crowd]) {
     // The worst of the rounds: a promise holds in all of them.
-    let most = crowds.iter().map(|crowd| crowd.look_ups).max();
-    let fewest = crowds.iter().map(|crowd| crowd.good).min();
-    let millis = crowds.iter().map(|crowd| crowd.spent.as_secs_f64() * 1e3);
+    let most = crowds.iter().map(|crowd| crowd.0).max();
+    let fewest = crowds.iter().map(|crowd| crowd.1).min();
+    let millis = crowds.iter().map(|crowd| crowd.2.as_secs_f64() * 1e3);
     let recorder = &mut world.recorder;
-    let mut count = |figure, value| recorder.note(GROUP.name, &case, figure, value);
-    count("look-ups, most", most.unwrap_or_default() as f64);
-    count("answered 200, fewest", fewest.unwrap_or_default() as f64);
-    recorder.rounds(GROUP.name, &case, "ms to the last answer", millis.collect());
+    let mut count = |figure: &str, value: Option<u64>| {
+        let figure = format!("{figure}{whose}");
+        recorder.note(GROUP.name, case, &figure, value.unwrap_or_default() as f64);
+    };
+    count("look-ups, most", most);
+    count("answered 200, fewest", fewest);
+    let figure = format!("ms to the last answer{whose}");
+    recorder.rounds(GROUP.name, case, &figure, millis.collect());
 }
