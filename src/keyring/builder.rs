@@ -9,6 +9,7 @@ use tokio::sync::{Notify, watch};
 use super::agreement::Agreement;
 use super::authority::SelfService;
 use super::cache::time_to_keep;
+use super::declared::{Declared, InvalidDeclaration};
 use super::epoch::CacheSizes;
 use super::flight::Flights;
 use super::idle::Idle;
@@ -22,7 +23,6 @@ use crate::clock::{Clock, SystemClock};
 use crate::key::{
     ChecksumSecret, DigestAlgorithm, DigestHasherBuilder, ForeignFormat, InvalidFormat, KeyFormat,
 };
-use crate::scope::{Catalogue, InvalidScope, Roles};
 use crate::store::KeyStore;
 
 /// Whoever wants to do without the store for longer wants another store.
@@ -35,7 +35,7 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
     prefix: Option<String>,
     environments: Vec<String>,
-    scopes: Option<Vec<String>>,
+    declared: Declared,
     self_renewal: bool,
     keyed_checksum: Option<Vec<ChecksumSecret>>,
     foreign: Vec<ForeignFormat>,
@@ -64,9 +64,9 @@ pub enum BuildError {
     /// The prefix, one of the environments, the secrets of the checksum, or a foreign format.
     #[error("this cannot be the form of a key")]
     Format(#[from] InvalidFormat),
-    /// One of the declared scopes.
-    #[error("this scope cannot be declared")]
-    Scope(#[from] InvalidScope),
+    /// One of the declared scopes or roles.
+    #[error("this cannot be declared")]
+    Declaration(#[from] InvalidDeclaration),
     /// The lease would be renewed too seldom.
     #[error(
         "the poll interval must be at most a quarter of max_staleness, so that a lost sync does \
@@ -136,7 +136,7 @@ impl Builder {
             clock: Arc::new(SystemClock),
             prefix: None,
             environments: vec!["live".to_owned()],
-            scopes: None,
+            declared: Declared::default(),
             self_renewal: false,
             keyed_checksum: None,
             foreign: Vec::new(),
@@ -172,7 +172,58 @@ impl Builder {
     /// Declares the scopes that exist; others are refused when a key is made. Wildcards are
     /// granted all the same if they reach a declared scope. By default every scope exists.
     pub fn scopes(mut self, scopes: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
-        self.scopes = Some(owned(scopes));
+        self.declared.scopes = Some(owned(scopes));
+        self
+    }
+
+    /// Declares scopes that exist, besides those of [`scopes`](Self::scopes), each with what people
+    /// are told of it, in documents and on pages. May be called more than once.
+    ///
+    /// ```
+    /// # use portcullis::{Keyring, store::MemoryStore};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let keyring = Keyring::builder(MemoryStore::new())
+    ///     .prefix("acme")
+    ///     .describe_scopes([
+    ///         ("reports:read", "See reports."),
+    ///         ("reports:write", "Make and change reports."),
+    ///     ])
+    ///     .role("auditor", "Sees everything and changes nothing.", ["reports:read"])
+    ///     .build()?;
+    ///
+    /// let scopes = keyring.scopes().expect("some are declared");
+    /// assert_eq!(scopes.description(&"reports:read".parse()?), Some("See reports."));
+    /// let (name, auditor) = keyring.roles().iter().next().expect("one is known");
+    /// assert_eq!(name.as_str(), "auditor");
+    /// assert_eq!(auditor.grants().to_string(), "reports:read");
+    /// # Ok(()) }
+    /// ```
+    pub fn describe_scopes(
+        mut self,
+        scopes: impl IntoIterator<Item = (impl AsRef<str>, impl AsRef<str>)>,
+    ) -> Self {
+        let scopes = scopes.into_iter();
+        let scopes =
+            scopes.map(|(name, text)| (name.as_ref().to_owned(), text.as_ref().to_owned()));
+        self.declared.described.extend(scopes);
+        self
+    }
+
+    /// Gives keys a role to have: `grants` together under a name of 1 to 64 of `A-Za-z0-9._-`, and
+    /// what people are told of it. By default there are no roles.
+    ///
+    /// A key has roles by their names alone. What they grant is said here, and changes for every
+    /// key when the application starts with other words. **To take a role away takes what it
+    /// grants from every key that has it**: the name alone grants nothing, and such a key is named
+    /// in a warning. Where scopes are declared, each grant must be one that may be given.
+    pub fn role(
+        mut self,
+        name: &str,
+        description: &str,
+        grants: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Self {
+        let role = (name.to_owned(), description.to_owned(), owned(grants));
+        self.declared.roles.push(role);
         self
     }
 
@@ -347,7 +398,7 @@ impl Builder {
             None => format,
         };
         let format = format.with_foreign(self.foreign)?;
-        let catalogue = self.scopes.map(Catalogue::new).transpose()?;
+        let (catalogue, roles) = self.declared.check()?;
         let hasher =
             DigestHasherBuilder::new().map_err(|error| BuildError::NoRandomness(error.into()))?;
         let wake = Arc::new(Notify::new());
@@ -361,7 +412,7 @@ impl Builder {
             clock: self.clock,
             format,
             catalogue,
-            roles: Roles::default(),
+            roles,
             agreement,
             self_service: SelfService {
                 renewal: self.self_renewal,
@@ -476,7 +527,7 @@ impl fmt::Debug for Builder {
             .field("store", &self.store)
             .field("prefix", &self.prefix)
             .field("environments", &self.environments)
-            .field("scopes", &self.scopes)
+            .field("scopes", &self.declared.scopes)
             .field("max_staleness", &self.max_staleness)
             .field("poll_interval", &self.poll_interval)
             .field("lookup_deadline", &self.lookup_deadline)

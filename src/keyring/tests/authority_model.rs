@@ -479,7 +479,14 @@ impl Scene {
             secret_last_used_at: None,
         };
         let digest = KeyDigest::from_bytes([1; 32]);
-        let known = Known::new(found, digest, 0, Span::ENDLESS, Arc::default());
+        let known = Known::new(
+            found,
+            digest,
+            0,
+            Span::ENDLESS,
+            Arc::default(),
+            &Roles::default(),
+        );
         Caller::Key(Principal::new(Arc::new(known)))
     }
 

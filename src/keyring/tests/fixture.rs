@@ -128,7 +128,7 @@ impl Replica {
     ) -> impl Future<Output = Result<Principal, Denial>> + Send + use<> {
         let judged = {
             let key = self.keyring.format().parse(secret.as_bytes()).unwrap();
-            self.keyring.authorize(&key)
+            self.keyring.authorize(&key, || None)
         };
         async move {
             match judged {
