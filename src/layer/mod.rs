@@ -19,6 +19,8 @@ mod grpc;
 mod problem;
 mod rejection;
 mod require;
+#[cfg(feature = "axum")]
+mod resource;
 mod service;
 
 use std::fmt;
@@ -46,6 +48,8 @@ pub use rejection::{Reason, Rejection};
 #[cfg(feature = "axum")]
 pub(crate) use require::misconfigured;
 pub use require::{Require, RequireFuture, RequireLayer, require_all, require_any, require_scope};
+#[cfg(feature = "axum")]
+pub use resource::{RequireResource, RequireResourceLayer, require_resource};
 pub use service::ApiKeyService;
 
 use crate::credential::Place;
