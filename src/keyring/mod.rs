@@ -32,6 +32,7 @@ mod once_found;
 mod outage;
 mod own_writes;
 mod seen_revoked;
+mod shared;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -63,6 +64,7 @@ pub(crate) use manage::LONGEST_GRACE;
 pub use new_key::{Created, Imported, InvalidNewKey, MadeElsewhere, NewKey};
 #[cfg(feature = "admin")]
 pub(crate) use on_behalf::{Made, Making, Recognisable};
+pub(crate) use shared::Shared;
 pub use writes::WriteError;
 
 /// The keys of a service: one handle that verifies, creates, lists, changes and revokes.
@@ -104,6 +106,7 @@ pub(crate) struct Inner {
     cooldown: cooldown::Cooldown,
     budget: budget::Budget,
     outage: outage::Outage,
+    shared: shared::Shared,
     seen_revoked: seen_revoked::SeenRevoked,
     max_staleness: Duration,
     max_staleness_nanos: u64,
