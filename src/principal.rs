@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::allowed_ips::AllowedIps;
 use crate::clock::BootTime;
 use crate::key::{Environment, KeyDigest, KeyId};
-use crate::keyring::Usage;
+use crate::keyring::{Shared, Usage};
 use crate::resources::Resources;
 use crate::scope::{RoleSet, Roles, ScopeSet};
 use crate::store::{FoundKey, KeyName, Owner};
@@ -115,6 +115,13 @@ impl Known {
             allowed_ips: record.allowed_ips,
             expires_at,
         }
+    }
+
+    /// Keeps what other keys have, too, together with them.
+    pub(crate) fn share(&mut self, shared: &Shared) {
+        shared.environment(&mut self.environment);
+        shared.owner(&mut self.owner);
+        shared.scopes(&mut self.scopes);
     }
 
     /// Whether the key's life, or that of this secret, is over.

@@ -249,6 +249,7 @@ impl Flight {
             tracing::warn!(%key, ?unknown, "a key has roles that are not known, and grant nothing");
         }
         let mut known = Known::new(found, digest, tag, span, usage, roles);
+        known.share(&self.inner.shared);
         if refused {
             known.standing = Standing::Revoked;
         }
