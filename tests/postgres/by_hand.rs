@@ -266,6 +266,32 @@ const CASES: &[Case] = &[
         found: &[1, 2, 3],
     },
     Case {
+        name: "roles are given, things and places taken",
+        sql: "UPDATE portcullis.keys SET roles = 'auditor' WHERE id LIKE '%1'; \
+              UPDATE portcullis.keys SET resources = '{}' WHERE id LIKE '%2'; \
+              UPDATE portcullis.keys SET allowed_ips = '::1/128' WHERE id LIKE '%3'",
+        touched: &[(1, true), (2, true), (3, true)],
+        found: &[1, 2, 3],
+    },
+    Case {
+        name: "and a last use is written down with them",
+        sql: "UPDATE portcullis.keys SET last_used_at = now(), roles = 'auditor' WHERE id LIKE '%1'; \
+              UPDATE portcullis.keys SET last_used_at = now(), resources = '{}' WHERE id LIKE '%2'; \
+              UPDATE portcullis.keys SET last_used_at = now(), allowed_ips = '::1/128' \
+              WHERE id LIKE '%3'",
+        touched: &[(1, true), (2, true), (3, true)],
+        found: &[1, 2, 3],
+    },
+    Case {
+        name: "the trail is added to, changed and cut off",
+        sql: "INSERT INTO portcullis.events (key_id, done_at, what) \
+              VALUES ('key_0000000000000000000001', now(), 'changed'); \
+              UPDATE portcullis.events SET detail = '{\"reason\":\"because\"}'; \
+              DELETE FROM portcullis.events",
+        touched: &[],
+        found: &[1, 2, 3],
+    },
+    Case {
         name: "a last use of keys is written down",
         sql: "UPDATE portcullis.keys SET last_used_at = now()",
         touched: &[],
