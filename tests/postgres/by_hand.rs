@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use portcullis::key::KeyHint;
-use portcullis::store::{KeyStore, Outcome, Previous, Provenance, Revocation};
+use portcullis::store::{
+    KeyStore, Outcome, Previous, Provenance, Revocation, Source, StoreErrorKind,
+};
 use portcullis::timestamp::Timestamp;
 
 use super::sample::{
@@ -628,6 +630,13 @@ async fn what_cannot_be_a_key_is_refused_by_the_tables() {
         "UPDATE portcullis.secrets SET digest = '00'",
         "UPDATE portcullis.secrets SET last_used_at = 'infinity'",
         "UPDATE portcullis.keys SET last_used_at = 'infinity'",
+        "UPDATE portcullis.keys SET roles = NULL",
+        "UPDATE portcullis.keys SET resources = ''",
+        "UPDATE portcullis.keys SET resources = '[]'",
+        "UPDATE portcullis.keys SET resources = 'null'",
+        "UPDATE portcullis.keys SET allowed_ips = ''",
+        "UPDATE portcullis.events SET what = ''",
+        "UPDATE portcullis.events SET detail = '[]'",
         "UPDATE portcullis.keys SET metadata = NULL",
         "UPDATE portcullis.keys SET metadata = ''",
         "UPDATE portcullis.keys SET metadata = '[]'",
@@ -675,4 +684,29 @@ async fn change_rows_are_pruned() {
     })
     .await;
     assert!(digest(1).shard() == 0x0101);
+}
+
+/// What nobody can read is no restriction that is lifted.
+#[tokio::test]
+async fn a_restriction_that_makes_no_sense_keeps_the_key_shut() {
+    let Some(place) = Place::new() else { return };
+    let store = place.store().await;
+    add(&store, 1).await;
+    let mut hand = place.hand().await;
+    for (column, value, back) in [
+        ("roles", "a  b", "''"),
+        ("resources", r#"{"project":1}"#, "NULL"),
+        ("resources", r#"{"pro ject":["1"]}"#, "NULL"),
+        ("allowed_ips", "10.0.0.1/8", "NULL"),
+        ("allowed_ips", "anywhere", "NULL"),
+    ] {
+        let update = |value: &str| format!("UPDATE portcullis.keys SET {column} = {value}");
+        hand.types(&update(&format!("'{value}'"))).await.unwrap();
+        let look_up = store.look_up(&digest(1), Source::Primary).await;
+        let error = look_up.expect_err(value);
+        assert_eq!(error.kind(), StoreErrorKind::Corrupt, "{value}: {error}");
+        assert!(error.to_string().contains(column), "{error}");
+        hand.types(&update(back)).await.unwrap();
+        assert!(store.get(&id(1)).await.unwrap().value.is_some());
+    }
 }
