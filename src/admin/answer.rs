@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
-use http::{Method, StatusCode};
+use http::{Extensions, Method, StatusCode};
 use serde::Serialize;
 
 use super::errors::{Errors, FieldError};
@@ -114,7 +114,9 @@ impl From<Errors> for Refused {
 pub(super) fn answered(answer: Answer, gate: &Gate, method: &Method) -> Response {
     let refused = match answer {
         Ok(response) => return response,
-        Err(Refused::Gate(rejection)) => gate.refuse(rejection, Form::http(method)),
+        Err(Refused::Gate(rejection)) => {
+            gate.refuse(rejection, Form::http(method), Extensions::new())
+        }
         Err(Refused::Problem(problem)) => Form::http(method).shape(problem.respond(gate)),
     };
     refused.map(Body::from)
@@ -123,7 +125,7 @@ pub(super) fn answered(answer: Answer, gate: &Gate, method: &Method) -> Response
 impl Problem {
     fn respond(&self, gate: &Gate) -> http::Response<Bytes> {
         let body = to_json(&ProblemBody {
-            r#type: gate.problem_types.of(self.code),
+            r#type: gate.answers.types().of(self.code),
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
             code: self.code,

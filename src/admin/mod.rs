@@ -135,14 +135,14 @@ impl Admin {
 
     /// The realm in challenges. Defaults to `api`.
     pub fn realm(mut self, realm: &str) -> Result<Self, InvalidRealm> {
-        self.gate.realm = Realm::new(realm)?;
+        self.gate.answers.in_realm(Realm::new(realm)?);
         Ok(self)
     }
 
     /// The URL that comes before the code in the `type` of problems. Defaults to none, and the
     /// type to `about:blank`.
     pub fn problem_types(mut self, base: &str) -> Result<Self, InvalidProblemTypes> {
-        self.gate.problem_types = ProblemTypes::at(base)?;
+        self.gate.answers.with_types(ProblemTypes::at(base)?);
         Ok(self)
     }
 

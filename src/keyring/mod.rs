@@ -20,6 +20,7 @@ mod epoch;
 mod flight;
 mod freshness;
 mod health;
+mod history;
 mod hot;
 mod idle;
 mod last_used;
@@ -34,6 +35,8 @@ mod seen_revoked;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod timeline;
+mod told;
 mod writes;
 
 use std::fmt;
@@ -95,7 +98,7 @@ pub(crate) struct Inner {
     roles: Roles,
     agreement: agreement::Agreement,
     self_service: authority::SelfService,
-    timeline: epoch::Timeline,
+    timeline: timeline::Timeline,
     flights: flight::Flights,
     once_found: once_found::OnceFound,
     cooldown: cooldown::Cooldown,

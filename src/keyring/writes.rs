@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
-use super::epoch::{Fit, Followed, Write};
-use super::{Inner, sync};
+use super::Inner;
+use super::history::{Break, alarm};
+use super::timeline::{Fit, Followed, Write};
 use crate::key::{KeyDigest, KeyId};
 use crate::store::{
     Decision, Outcome, Provenance, Refusal, Rows, StoreError, StoreErrorKind, Subjects, Touched,
@@ -141,7 +142,7 @@ impl Inner {
         let fit = self.timeline.heed(&write, then);
         if fit == Fit::Broken {
             let epoch = self.timeline.current().number;
-            sync::alarm(&WentAstray, transacted.revision, epoch);
+            alarm(Break::ByOurs, transacted.revision, epoch);
         }
         if matches!(fit, Fit::Broken | Fit::Astray) {
             self.wake.notify_one();
@@ -171,11 +172,6 @@ impl Inner {
         }
     }
 }
-
-/// Why a write shows that the history broke.
-#[derive(Debug, thiserror::Error)]
-#[error("a write went to another history than the one that was followed")]
-struct WentAstray;
 
 /// The line that a change leaves in the log, written by the task that makes the change: also when
 /// whoever asked for it has left, or has waited too long. The id is enough to find all the rest;
