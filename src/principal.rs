@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use crate::allowed_ips::AllowedIps;
@@ -47,11 +47,32 @@ pub(crate) struct Known {
     owner: Owner,
     /// Those of its row and those of its roles together.
     scopes: ScopeSet,
+    /// Apart, since most keys have nothing of the kind, and many keys are remembered.
+    bounds: Option<Box<Bounds>>,
+    expires_at: Option<Timestamp>,
+}
+
+/// The roles that a key has, and what it is bound to.
+struct Bounds {
     roles: RoleSet,
+    /// What it may be used on; `None` is everything.
     resources: Option<Resources>,
     /// Where it may be used from; `None` is anywhere.
-    pub(crate) allowed_ips: Option<AllowedIps>,
-    expires_at: Option<Timestamp>,
+    allowed_ips: Option<AllowedIps>,
+}
+
+static NO_ROLES: LazyLock<RoleSet> = LazyLock::new(RoleSet::empty);
+
+impl Bounds {
+    fn unless_none(self) -> Option<Box<Self>> {
+        let Self {
+            roles,
+            resources,
+            allowed_ips,
+        } = &self;
+        let none = roles.is_empty() && resources.is_none() && allowed_ips.is_none();
+        (!none).then(|| Box::new(self))
+    }
 }
 
 /// For how long a row that was read says all there is to say.
@@ -110,9 +131,12 @@ impl Known {
             name: record.name,
             owner: record.owner,
             scopes: roles.effective(&record.scopes, &record.roles),
-            roles: record.roles,
-            resources: record.resources,
-            allowed_ips: record.allowed_ips,
+            bounds: Bounds {
+                roles: record.roles,
+                resources: record.resources,
+                allowed_ips: record.allowed_ips,
+            }
+            .unless_none(),
             expires_at,
         }
     }
@@ -132,6 +156,17 @@ impl Known {
 
     pub(crate) fn id(&self) -> &KeyId {
         &self.id
+    }
+
+    /// Where the key may be used from; `None` is anywhere.
+    #[inline]
+    pub(crate) fn allowed_ips(&self) -> Option<&AllowedIps> {
+        self.bounds.as_ref()?.allowed_ips.as_ref()
+    }
+
+    fn roles(&self) -> &RoleSet {
+        let bounds = self.bounds.as_ref();
+        bounds.map_or_else(|| &*NO_ROLES, |bounds| &bounds.roles)
     }
 }
 
@@ -205,12 +240,12 @@ impl Principal {
 
     /// The roles that the key has, also those that the application knows no more.
     pub fn roles(&self) -> &RoleSet {
-        &self.known.roles
+        self.known.roles()
     }
 
     /// What the key may be used on; `None` is everything.
     pub fn resources(&self) -> Option<&Resources> {
-        self.known.resources.as_ref()
+        self.known.bounds.as_ref()?.resources.as_ref()
     }
 
     /// Whether the key may be used on this one: it is not restricted, or this is among what it is
@@ -230,8 +265,8 @@ impl Principal {
     /// # }
     /// ```
     pub fn allows(&self, kind: &str, id: &str) -> bool {
-        let resources = self.known.resources.as_ref();
-        resources.is_none_or(|resources| resources.allows(kind, id))
+        self.resources()
+            .is_none_or(|resources| resources.allows(kind, id))
     }
 
     /// When the key's life ends, by the store's clock; `None` is never.
@@ -279,7 +314,7 @@ impl fmt::Debug for Principal {
             .field("name", &self.known.name)
             .field("environment", &self.known.environment)
             .field("scopes", &self.known.scopes)
-            .field("roles", &self.known.roles)
+            .field("roles", self.known.roles())
             .finish_non_exhaustive()
     }
 }

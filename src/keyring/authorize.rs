@@ -220,7 +220,7 @@ pub(super) fn bound_to(
     known: &Known,
     from: impl FnOnce() -> Option<IpAddr>,
 ) -> Result<Option<IpAddr>, Dead> {
-    match &known.allowed_ips {
+    match known.allowed_ips() {
         None => Ok(None),
         Some(allowed) => place(known.id(), allowed, from()).map(Some),
     }

@@ -19,12 +19,12 @@ use super::outage::Outage;
 use super::seen_revoked::SeenRevoked;
 use super::shared::Shared;
 use super::timeline::Timeline;
-use super::{Inner, Keyring, budget, cooldown, sync};
+use super::{Inner, Keyring, budget, cooldown, retention, sync};
 use crate::clock::{Clock, SystemClock};
 use crate::key::{
     ChecksumSecret, DigestAlgorithm, DigestHasherBuilder, ForeignFormat, InvalidFormat, KeyFormat,
 };
-use crate::store::KeyStore;
+use crate::store::{KeyStore, Retention};
 
 /// Whoever wants to do without the store for longer wants another store.
 const LONGEST_OUTAGE_GRACE: Duration = Duration::from_hours(24);
@@ -52,6 +52,7 @@ pub struct Builder {
     last_used_every: Duration,
     outage_grace: Option<Duration>,
     poll_when_idle: bool,
+    retention: Option<Retention>,
 }
 
 /// Why a keyring cannot be built like this. Always a mistake in the configuration: a store that
@@ -153,6 +154,7 @@ impl Builder {
             last_used_every: Duration::from_mins(5),
             outage_grace: None,
             poll_when_idle: true,
+            retention: None,
         }
     }
 
@@ -325,6 +327,20 @@ impl Builder {
         self
     }
 
+    /// Deletes what is over when it has been kept for so long: keys that are revoked or expired,
+    /// and lines of their trail, by the clock of the store. Off by default: everything is kept.
+    /// Each at least an hour.
+    ///
+    /// A task in the background sees to it once an hour, in steps of 500 keys and 500 lines at
+    /// most, also while nobody asks anything. A deleted key is an unknown key; its trail stays until
+    /// it is old enough itself. A key that has made other keys stays as long as one of them is
+    /// there. Once a key is deleted nothing remembers its digest, so that a key with the same secret
+    /// could be [imported](Keyring::import) anew.
+    pub fn retention(mut self, retention: Retention) -> Self {
+        self.retention = Some(retention);
+        self
+    }
+
     /// **Weakens revocation.** Lets keys that were good keep working for this long after the lease
     /// is over, while the store is away. Off by default: then such requests are answered with 503.
     ///
@@ -358,6 +374,7 @@ impl Builder {
     /// that is away fails nothing: the gate answers 503 until it is back.
     pub fn build(self) -> Result<Keyring, BuildError> {
         let (poll_interval, _) = self.rhythm();
+        let retention = self.retention;
         let (keyring, followers) = self.assemble()?;
         let runtime = tokio::runtime::Handle::try_current().map_err(BuildError::NoRuntime)?;
         let Followers {
@@ -369,6 +386,9 @@ impl Builder {
         let weak: Weak<Inner> = Arc::downgrade(&keyring.inner);
         let store = Arc::clone(&keyring.inner.store);
         runtime.spawn(writing);
+        if let Some(retention) = retention {
+            runtime.spawn(retention::run(Arc::clone(&store), retention, gone.clone()));
+        }
         let rhythm = sync::Rhythm {
             poll: poll_interval,
             wake,
@@ -477,6 +497,15 @@ impl Builder {
         at_least("waiting requests", self.waiting_requests, 1)?;
         at_least("unknown look-ups a second", self.unknown_lookups.0, 1)?;
         at_least("unknown look-ups at once", self.unknown_lookups.1, 1)?;
+        let Retention { dead_keys, events } = self.retention.unwrap_or_default();
+        let kept = [
+            ("retention of dead keys", dead_keys),
+            ("retention of events", events),
+        ];
+        for (option, kept) in kept {
+            let kept = kept.unwrap_or(Duration::MAX);
+            at_least(option, kept, retention::SHORTEST)?;
+        }
         if let Some(grace) = self.outage_grace {
             let option = "dangerously_accept_known_keys_during_outage";
             at_least(option, grace, least)?;

@@ -32,6 +32,7 @@ mod on_behalf;
 mod once_found;
 mod outage;
 mod own_writes;
+mod retention;
 mod seen_revoked;
 mod shared;
 mod sync;

@@ -24,6 +24,7 @@ mod remembering;
 mod replicas;
 mod reports;
 mod restore;
+mod retention;
 mod rotation;
 mod seen_revoked;
 mod state_machine;
