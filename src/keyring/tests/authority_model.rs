@@ -636,7 +636,14 @@ impl Scene {
             Arc::default(),
             &Roles::default(),
         );
-        Caller::Key(Principal::new(Arc::new(known)))
+        // From a place that its row allows; one that is elsewhere is nobody.
+        let row = self.rows.caller.as_ref();
+        let networks = row.and_then(|row| row.record.allowed_ips.as_ref());
+        let place = networks.and_then(|networks| {
+            let network = networks.iter().next()?.to_string();
+            network.split_once('/')?.0.parse().ok()
+        });
+        Caller::Key(Principal::new(Arc::new(known)).used_from(place))
     }
 
     fn decide(&self) -> Result<Decision, Refusal> {
