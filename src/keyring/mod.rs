@@ -33,6 +33,7 @@ mod outage;
 mod own_writes;
 mod retention;
 mod seen_revoked;
+mod shared;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -64,6 +65,7 @@ pub(crate) use manage::LONGEST_GRACE;
 pub use new_key::{Created, Imported, InvalidNewKey, MadeElsewhere, NewKey};
 #[cfg(feature = "admin")]
 pub(crate) use on_behalf::{Made, Making, Recognisable};
+pub(crate) use shared::Shared;
 pub use writes::WriteError;
 
 /// The keys of a service: one handle that verifies, creates, lists, changes and revokes.
@@ -105,6 +107,7 @@ pub(crate) struct Inner {
     cooldown: cooldown::Cooldown,
     budget: budget::Budget,
     outage: outage::Outage,
+    shared: shared::Shared,
     seen_revoked: seen_revoked::SeenRevoked,
     max_staleness: Duration,
     max_staleness_nanos: u64,
