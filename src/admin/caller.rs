@@ -113,6 +113,8 @@ async fn identify(desk: &Desk, parts: &Parts) -> Result<Caller, Rejection> {
         Credential::Malformed(why) => Err(Rejection::new(Reason::Malformed(why))),
         Credential::TooLong { .. } => Err(Rejection::new(Reason::TooLong)),
         Credential::Presented { token, .. } if desk.tokens.include(token) => Ok(Caller::AdminToken),
-        Credential::Presented { token, .. } => desk.gate.authenticate(token).await.map(Caller::Key),
+        Credential::Presented { token, .. } => {
+            desk.gate.authenticate(token, parts).await.map(Caller::Key)
+        }
     }
 }

@@ -78,7 +78,7 @@ use self::idempotency::Running;
 use self::token::Tokens;
 pub use self::token::{BootstrapToken, InvalidToken};
 use crate::keyring::Keyring;
-use crate::layer::{Gate, InvalidProblemTypes, InvalidRealm, ProblemTypes, Realm};
+use crate::layer::{ClientAddress, Gate, InvalidProblemTypes, InvalidRealm, ProblemTypes, Realm};
 
 /// The scope to see keys.
 const KEYS_READ: &str = "keys:read";
@@ -131,6 +131,13 @@ impl Admin {
     ) -> Result<Self, InvalidToken> {
         self.tokens.add(&token.into(), self.gate.keyring.format())?;
         Ok(self)
+    }
+
+    /// How to tell from which address a request comes. See
+    /// [`ApiKeyLayer::client_address`](crate::ApiKeyLayer::client_address).
+    pub fn client_address(mut self, client: ClientAddress) -> Self {
+        self.gate.client = client;
+        self
     }
 
     /// The realm in challenges. Defaults to `api`.

@@ -50,12 +50,13 @@ impl Caller {
 
     /// What this caller holds by its own row, provided that it is alive.
     pub(super) fn power<'a>(&self, roles: &'a Roles, rows: &'a Rows) -> Result<Power<'a>, Refusal> {
-        if !matches!(self, Self::Key(_)) {
+        let Self::Key(principal) = self else {
             return Ok(Power::Unlimited);
-        }
+        };
         let row = rows.caller.as_ref().ok_or(Refusal::CallerDead)?;
         let secret_is_over = row.secret_expires_at.is_some_and(|end| end <= rows.now);
-        if secret_is_over || row.record.status(rows.now) != Status::Active {
+        let is_elsewhere = !principal.may_be_bound_to(row.record.allowed_ips.as_ref());
+        if secret_is_over || is_elsewhere || row.record.status(rows.now) != Status::Active {
             return Err(Refusal::CallerDead);
         }
         Ok(Power::OfKey(Held {

@@ -16,6 +16,7 @@ mod builder;
 mod cache;
 mod caller;
 mod cooldown;
+mod declared;
 mod epoch;
 mod flight;
 mod freshness;
@@ -58,6 +59,7 @@ pub(crate) use authorize::{Denial, Judged, Miss};
 pub use builder::{BuildError, Builder};
 #[cfg(feature = "admin")]
 pub(crate) use caller::Caller;
+pub use declared::InvalidDeclaration;
 pub use health::Health;
 pub(crate) use last_used::Usage;
 #[cfg(feature = "admin")]
@@ -135,6 +137,17 @@ impl Keyring {
     /// The declared environments, in the order of their declaration.
     pub fn environments(&self) -> &[Environment] {
         self.inner.format.environments()
+    }
+
+    /// The scopes that the application declares, with what people are told of them; `None` if it
+    /// declares none, and every scope exists.
+    pub fn scopes(&self) -> Option<&Catalogue> {
+        self.inner.catalogue.as_ref()
+    }
+
+    /// The roles that the application knows, what each grants, and what people are told of it.
+    pub fn roles(&self) -> &Roles {
+        &self.inner.roles
     }
 
     /// Whether this is a clone of the same keyring.

@@ -145,6 +145,7 @@ fn key() -> Caller {
         0,
         Span::ENDLESS,
         Arc::default(),
+        &Roles::default(),
     ))))
 }
 

@@ -628,8 +628,22 @@ impl Scene {
             secret_last_used_at: None,
         };
         let digest = KeyDigest::from_bytes([1; 32]);
-        let known = Known::new(found, digest, 0, Span::ENDLESS, Arc::default());
-        Caller::Key(Principal::new(Arc::new(known)))
+        let known = Known::new(
+            found,
+            digest,
+            0,
+            Span::ENDLESS,
+            Arc::default(),
+            &Roles::default(),
+        );
+        // From a place that its row allows; one that is elsewhere is nobody.
+        let row = self.rows.caller.as_ref();
+        let networks = row.and_then(|row| row.record.allowed_ips.as_ref());
+        let place = networks.and_then(|networks| {
+            let network = networks.iter().next()?.to_string();
+            network.split_once('/')?.0.parse().ok()
+        });
+        Caller::Key(Principal::new(Arc::new(known)).used_from(place))
     }
 
     fn decide(&self) -> Result<Decision, Refusal> {
