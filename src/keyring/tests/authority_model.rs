@@ -207,11 +207,11 @@ fn places(key: &KeyRecord) -> BTreeSet<Option<&'static str>> {
         return PLACES.into();
     };
     let networks = only.to_string();
-    let allowed = |place: &Option<&str>| {
-        let mut networks = networks.split(' ');
-        place.is_some_and(|place| networks.any(|network| lies_in(place, network)))
-    };
-    PLACES.into_iter().filter(allowed).collect()
+    let one_has = |place| networks.split(' ').any(|network| lies_in(place, network));
+    let known = PLACES
+        .into_iter()
+        .filter(|place| place.is_some_and(one_has));
+    known.collect()
 }
 
 /// The end of a life as a number, never being beyond all others.

@@ -115,9 +115,9 @@ async fn a_store_that_fails_is_asked_again_in_an_hour_and_follows_all_the_while(
 async fn it_ends_with_the_last_keyring() {
     for hangs in [false, true] {
         let store = Arc::new(MemoryStore::new());
-        let faulty = FaultStore::new(Arc::clone(&store));
-        let faults = faulty.faults();
-        let builder = Keyring::builder(faulty).prefix("acme");
+        let wrapped = FaultStore::new(Arc::clone(&store));
+        let faults = wrapped.faults();
+        let builder = Keyring::builder(wrapped).prefix("acme");
         let keyring = builder.retention(A_DAY).build().unwrap();
         if hangs {
             faults.prunes.hang();
