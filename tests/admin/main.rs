@@ -30,6 +30,7 @@ mod revoke;
 mod desk;
 
 mod absurd;
+mod addresses;
 mod current;
 mod emergency;
 mod every_change_logged;
