@@ -76,6 +76,7 @@
 
 #[cfg(feature = "admin")]
 pub mod admin;
+pub mod allowed_ips;
 pub mod clock;
 mod credential;
 mod excerpt;
@@ -86,6 +87,7 @@ pub mod keyring;
 pub mod layer;
 pub mod lifetime;
 mod principal;
+pub mod resources;
 pub mod scope;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]

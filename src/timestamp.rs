@@ -100,6 +100,22 @@ impl Timestamp {
         self.0.checked_add(later).and_then(Self::from_unix_micros)
     }
 
+    /// The moment this much earlier; `None` before the year 0.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use portcullis::timestamp::Timestamp;
+    ///
+    /// let later = Timestamp::from_unix_micros(5).unwrap();
+    /// assert_eq!(later.checked_sub(Duration::from_micros(5)), Some(Timestamp::UNIX_EPOCH));
+    /// assert_eq!(Timestamp::MIN.checked_sub(Duration::from_micros(1)), None);
+    /// ```
+    #[must_use]
+    pub fn checked_sub(self, earlier: Duration) -> Option<Self> {
+        let earlier = i64::try_from(earlier.as_micros()).ok()?;
+        self.0.checked_sub(earlier).and_then(Self::from_unix_micros)
+    }
+
     /// How long after `earlier` this moment comes; zero if it does not come after it.
     ///
     /// ```

@@ -283,15 +283,15 @@ async fn a_keyring_and_what_is_asked_of_it() {
     sheet.shows(
         NewKey::named("ci").unwrap().expiry(Expiry::At(moment())),
         "NewKey { name: KeyName(\"ci\"), owner: None, environment: None, scopes: ScopeSet([]), \
-         expiry: At(Timestamp(2030-01-31T12:00:00Z)), metadata: Metadata(\"{}\") }",
+         roles: RoleSet([]), resources: None, allowed_ips: None, expiry: At(Timestamp(2030-01-31T12:00:00Z)), metadata: Metadata(\"{}\") }",
     );
     sheet.shows(
         KeyPatch {
             expires_at: Some(End::Never),
             ..KeyPatch::default()
         },
-        "KeyPatch { name: None, enabled: None, scopes: None, expires_at: Some(Never), metadata: \
-         None }",
+        "KeyPatch { name: None, enabled: None, scopes: None, roles: None, resources: None, \
+         allowed_ips: None, expires_at: Some(Never), metadata: None }",
     );
     sheet.shows(Expiry::AsCaller, "AsCaller");
     sheet.shows(End::Never, "Never");
@@ -446,9 +446,11 @@ async fn what_is_decided_about_keys() {
             caller: Some(world.digest),
             target: None,
             replay: Some(replay_key),
+            count_owner: None,
+            digest: Some(world.digest),
         },
         "Subjects { caller: Some(KeyDigest(redacted)), target: None, replay: \
-         Some(ReplayKey(redacted)) }",
+         Some(ReplayKey(redacted)), count_owner: None, digest: Some(KeyDigest(redacted)) }",
     );
     sheet.hides(Rows {
         now: moment(),
@@ -456,7 +458,11 @@ async fn what_is_decided_about_keys() {
         target: Some(record.clone()),
         replay: Some(replay.clone()),
         ever_had_a_key: true,
+        live_keys: 1,
+        digest_holder: Some(record.clone()),
     });
+    let event = revocation.event();
+    sheet.hides(&event);
     let digest = world.digest;
     let rotated = KeyRecord {
         previous: Some(previous),
@@ -467,13 +473,21 @@ async fn what_is_decided_about_keys() {
             record: record.clone(),
             digest,
             replay: Some(replay),
+            event: event.clone(),
         },
-        Decision::Update(record.clone()),
+        Decision::Update {
+            record: record.clone(),
+            event: event.clone(),
+        },
         Decision::Rotate {
             record: rotated,
             digest,
+            event: event.clone(),
         },
-        Decision::EndPrevious(record.clone()),
+        Decision::EndPrevious {
+            record: record.clone(),
+            event: event.clone(),
+        },
     ] {
         sheet.hides(decision);
     }

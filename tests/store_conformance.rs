@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use portcullis::clock::Clock;
 use portcullis::store::conformance::Backend;
 use portcullis::store::{
-    Decision, KeyRecord, KeyStore, ListQuery, MemoryStore, SqliteStore, Subjects,
+    Decision, Event, EventKind, KeyRecord, KeyStore, ListQuery, MemoryStore, Provenance,
+    SqliteStore, Subjects,
 };
 use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
@@ -42,7 +43,10 @@ impl Backend for Memory {
                 },
                 key.clone(),
             );
-            let decide = Box::new(move |_: &_| Decision::Update(key.clone()));
+            let decide = Box::new(move |_: &_| Decision::Update {
+                record: key.clone(),
+                event: Event::new(EventKind::Changed, Provenance::System, key.created_at),
+            });
             self.0.transact(subjects, decide).await.unwrap();
         }
         true

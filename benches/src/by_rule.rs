@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use portcullis::key::{KeyDigest, KeyHint, KeyId};
 use portcullis::scope::ScopeSet;
-use portcullis::store::{
+use portcullis::store::{EventQuery, RecordedEvent, Retention, Pruned, 
     Decide, FoundKey, KeyName, KeyRecord, KeyStore, ListQuery, LookUp, Metadata, Nudges, Owner,
     Position, Provenance, Read, Source, StoreError, StoreErrorKind, StoreId, Subjects, SyncReport,
     Transacted, Use,
@@ -82,6 +82,9 @@ fn row(digest: &KeyDigest) -> FoundKey {
             environment: "live".parse().unwrap(),
             hint: KeyHint::from_stored("acme_live_3Jd4").unwrap(),
             scopes: ScopeSet::from_stored("reports:read reports:write").unwrap(),
+            roles: portcullis::scope::RoleSet::empty(),
+            resources: None,
+            allowed_ips: None,
             enabled: true,
             created_at: NOW,
             created_by: Provenance::System,
@@ -152,6 +155,14 @@ impl KeyStore for ByRule {
     }
 
     async fn transact(&self, _: Subjects, _: Decide) -> Result<Transacted, StoreError> {
+        read_only()
+    }
+
+    async fn events(&self, _: &EventQuery) -> Result<Read<Vec<RecordedEvent>>, StoreError> {
+        read_only()
+    }
+
+    async fn prune(&self, _: &Retention) -> Result<Pruned, StoreError> {
         read_only()
     }
 

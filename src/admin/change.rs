@@ -34,6 +34,7 @@ pub(super) async fn change(mut call: Call) -> Answer {
             .text_or_null(EXPIRES_AT, Timestamp::parse)
             .map(|end| end.map_or(End::Never, End::At)),
         metadata: given::metadata(&mut fields, Null::Empty),
+        ..KeyPatch::default()
     };
     errors.check()?;
     let changed = keyring

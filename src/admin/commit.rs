@@ -19,12 +19,13 @@ impl From<WriteError> for Refused {
                 complain(&error, "a change to a key may or may not have been written");
                 return outcome_unknown();
             }
-            // The last two are found before anything is written, and answered there. Should the
+            // The last three are found before anything is written, and answered there. Should the
             // declarations ever differ, nothing was written.
             WriteError::Store(_)
             | WriteError::NoRandomness(_)
             | WriteError::UnknownEnvironment(_)
-            | WriteError::UnknownScope(_) => {
+            | WriteError::UnknownScope(_)
+            | WriteError::UnknownRole(_) => {
                 complain(&error, "a change to a key was not written");
                 return Self::unavailable();
             }
@@ -48,6 +49,10 @@ impl From<WriteError> for Refused {
                 .because("a revoked key stays as it is"),
             Refusal::KeyExpired => Self::problem(StatusCode::CONFLICT, "key_expired")
                 .because("an expired key stays as it is"),
+            Refusal::DigestTaken => Self::problem(StatusCode::CONFLICT, "digest_taken")
+                .because("the digest is that of another key"),
+            Refusal::KeyLimitReached => Self::problem(StatusCode::CONFLICT, "key_limit_reached")
+                .because("the owner has as many keys as are allowed"),
             Refusal::ReplayDiffers => {
                 Self::problem(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused")
                     .because("the idempotency key was used for another request")

@@ -18,6 +18,7 @@ use super::{KEYS_WRITE, body};
 use crate::key::PlainKey;
 use crate::keyring::{Expiry, Keyring, Made, Making, NewKey, WriteError};
 use crate::lifetime::parse_lifetime;
+use crate::scope::RoleSet;
 use crate::store::{KeyName, Owner, Refusal};
 use crate::timestamp::Timestamp;
 
@@ -116,6 +117,9 @@ fn new_key(
                 owner,
                 environment,
                 scopes,
+                roles: RoleSet::empty(),
+                resources: None,
+                allowed_ips: None,
                 expiry,
                 metadata,
             };

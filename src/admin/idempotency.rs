@@ -12,8 +12,10 @@ use http::header::HeaderMap;
 use sha2::{Digest, Sha256};
 
 use super::answer::Refused;
+use crate::allowed_ips::AllowedIps;
 use crate::key::Environment;
 use crate::keyring::{Caller, Expiry, NewKey, Recognisable};
+use crate::resources::Resources;
 use crate::store::{Owner, ReplayKey};
 
 const HEADER: &str = "idempotency-key";
@@ -62,6 +64,9 @@ fn digest(new: &NewKey) -> [u8; 32] {
         owner,
         environment,
         scopes,
+        roles,
+        resources,
+        allowed_ips,
         expiry,
         metadata,
     } = new;
@@ -69,6 +74,9 @@ fn digest(new: &NewKey) -> [u8; 32] {
         .text(name.as_str())
         .option(owner.as_ref().map(Owner::as_str))
         .option(environment.as_ref().map(Environment::as_str))
+        .text(&roles.to_string())
+        .option(resources.as_ref().map(Resources::to_string).as_deref())
+        .option(allowed_ips.as_ref().map(AllowedIps::to_string).as_deref())
         .text(metadata.as_str());
     let parts = match expiry {
         Expiry::AsCaller => parts.text("as caller"),

@@ -1,5 +1,7 @@
 //! A key as the outside sees it.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -15,6 +17,9 @@ pub(super) struct KeyView<'a> {
     environment: &'a str,
     hint: &'a str,
     scopes: Vec<&'a str>,
+    roles: Vec<&'a str>,
+    resources: Option<BTreeMap<&'a str, Vec<&'a str>>>,
+    allowed_ips: Option<Vec<String>>,
     metadata: &'a RawValue,
     enabled: bool,
     status: &'static str,
@@ -47,6 +52,9 @@ impl<'a> KeyView<'a> {
             environment,
             hint,
             scopes,
+            roles,
+            resources,
+            allowed_ips,
             enabled,
             created_at,
             created_by,
@@ -64,6 +72,14 @@ impl<'a> KeyView<'a> {
             environment: environment.as_str(),
             hint: hint.as_str(),
             scopes: scopes.iter().map(AsRef::as_ref).collect(),
+            roles: roles.iter().map(AsRef::as_ref).collect(),
+            resources: resources.as_ref().map(|resources| {
+                let kinds = resources.iter();
+                kinds.map(|(kind, ids)| (kind, ids.collect())).collect()
+            }),
+            allowed_ips: allowed_ips
+                .as_ref()
+                .map(|networks| networks.iter().map(|network| network.to_string()).collect()),
             metadata: raw(metadata),
             enabled: *enabled,
             status: key.status(now).as_str(),

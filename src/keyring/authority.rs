@@ -9,12 +9,14 @@
 
 use std::time::Duration;
 
-use super::caller::{Caller, Power};
+use super::caller::{Caller, Extent, Power};
+use crate::allowed_ips::AllowedIps;
 use crate::key::{Environment, KeyDigest, KeyHint, KeyId};
-use crate::scope::{Scope, ScopeSet};
+use crate::resources::Resources;
+use crate::scope::{RoleSet, Roles, Scope, ScopeSet};
 use crate::store::{
-    Decision, KeyName, KeyRecord, Metadata, Owner, Previous, Refusal, Replay, Revocation, Rows,
-    Status, Whose,
+    Decision, Event, EventKind, KeyName, KeyRecord, Metadata, Owner, Previous, Refusal, Replay,
+    Revocation, Rows, Status, Whose,
 };
 use crate::timestamp::Timestamp;
 
@@ -31,8 +33,13 @@ pub(crate) struct Draft {
     pub(crate) owner: Owner,
     pub(crate) environment: Environment,
     pub(crate) scopes: ScopeSet,
+    pub(crate) roles: RoleSet,
+    pub(crate) resources: Option<Resources>,
+    pub(crate) allowed_ips: Option<AllowedIps>,
     pub(crate) expiry: Expiry,
     pub(crate) metadata: Metadata,
+    /// Whether the secret was made elsewhere, so that another key may have its digest.
+    pub(crate) made_elsewhere: bool,
     /// Only if the store never had a key.
     pub(crate) only_first: bool,
     /// A digest of what is asked for, if the request can be recognised when it comes again.
@@ -61,8 +68,14 @@ pub struct KeyPatch {
     pub name: Option<KeyName>,
     /// Whether it may be used.
     pub enabled: Option<bool>,
-    /// What it grants, all of it.
+    /// What it grants by itself, all of it.
     pub scopes: Option<ScopeSet>,
+    /// What it grants besides, all of it.
+    pub roles: Option<RoleSet>,
+    /// What it may be used on.
+    pub resources: Option<Restrict<Resources>>,
+    /// Where it may be used from.
+    pub allowed_ips: Option<Restrict<AllowedIps>>,
     /// When its life ends.
     pub expires_at: Option<End>,
     /// What the application keeps beside it, all of it.
@@ -76,6 +89,24 @@ pub enum End {
     Never,
     /// At this moment, which must lie ahead.
     At(Timestamp),
+}
+
+/// What becomes of a restriction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Restrict<T> {
+    /// There is none any more.
+    Lift,
+    /// This one, in the place of what was there.
+    To(T),
+}
+
+impl<T> From<Restrict<T>> for Option<T> {
+    fn from(restrict: Restrict<T>) -> Self {
+        match restrict {
+            Restrict::Lift => None,
+            Restrict::To(restriction) => Some(restriction),
+        }
+    }
 }
 
 /// What the application lets keys do to themselves.
@@ -97,8 +128,13 @@ pub(crate) struct Rotation {
     pub(crate) self_service: SelfService,
 }
 
-pub(crate) fn create(caller: &Caller, draft: &Draft, rows: &Rows) -> Result<Decision, Refusal> {
-    let power = caller.power(rows)?;
+pub(crate) fn create(
+    caller: &Caller,
+    draft: &Draft,
+    roles: &Roles,
+    rows: &Rows,
+) -> Result<Decision, Refusal> {
+    let power = caller.power(roles, rows)?;
     power.needs(&Scope::keys_write())?;
     if draft.only_first && rows.ever_had_a_key {
         return Err(Refusal::NotTheFirst);
@@ -109,20 +145,16 @@ pub(crate) fn create(caller: &Caller, draft: &Draft, rows: &Rows) -> Result<Deci
         }
         // Its key may have been deleted by hand since; then this makes another.
         if let Some(made) = &rows.target {
-            return replace_lost_secret(power, draft, made, rows);
+            return repeat(caller, &power, draft, made, rows);
         }
     }
-    let expires_at = match (draft.expiry, power) {
-        (Expiry::AsCaller, Power::OfKey(row)) => row.expires_at(),
-        (Expiry::AsCaller, Power::Unlimited) | (Expiry::Never, _) => None,
-        (Expiry::At(end), _) => Some(end),
-        (Expiry::In(after), _) => Some(rows.now.checked_add(after).ok_or(Refusal::ExpiryTooFar)?),
+    let expires_at = match draft.expiry {
+        Expiry::AsCaller => power.expires_at(),
+        Expiry::Never => None,
+        Expiry::At(end) => Some(end),
+        Expiry::In(after) => Some(rows.now.checked_add(after).ok_or(Refusal::ExpiryTooFar)?),
     };
     lies_ahead(expires_at, rows)?;
-    if !power.reaches(&draft.owner) || !power.covers(&draft.scopes, &draft.environment, expires_at)
-    {
-        return Err(Refusal::ExceedsCaller);
-    }
     let record = KeyRecord {
         id: draft.id.clone(),
         name: draft.name.clone(),
@@ -130,6 +162,9 @@ pub(crate) fn create(caller: &Caller, draft: &Draft, rows: &Rows) -> Result<Deci
         environment: draft.environment.clone(),
         hint: draft.hint.clone(),
         scopes: draft.scopes.clone(),
+        roles: draft.roles.clone(),
+        resources: draft.resources.clone(),
+        allowed_ips: draft.allowed_ips.clone(),
         enabled: true,
         created_at: rows.now,
         created_by: caller.provenance(),
@@ -139,22 +174,36 @@ pub(crate) fn create(caller: &Caller, draft: &Draft, rows: &Rows) -> Result<Deci
         last_used_at: None,
         previous: None,
     };
+    if !power.reaches(&record.owner) || !power.covers_key(&record) {
+        return Err(Refusal::ExceedsCaller);
+    }
+    if rows.digest_holder.is_some() {
+        return Err(Refusal::DigestTaken);
+    }
     let replay = draft.request.map(|request| Replay {
         request,
         made: record.id.clone(),
         expires_at: rows.now.checked_add(REPLAY_KEPT).unwrap_or(Timestamp::MAX),
     });
+    let what = if draft.made_elsewhere {
+        EventKind::Imported
+    } else {
+        EventKind::Created
+    };
     Ok(Decision::Insert {
         record,
         digest: draft.digest,
         replay,
+        event: event(what, caller, rows),
     })
 }
 
 /// The same request again: its answer was lost, and with it the secret. The key stays, and gets
-/// another secret, if all that held when it was made still holds.
-fn replace_lost_secret(
-    power: Power<'_>,
+/// another secret, if all that held when it was made still holds. One that was made elsewhere has
+/// not lost its secret.
+fn repeat(
+    caller: &Caller,
+    power: &Power<'_>,
     draft: &Draft,
     made: &KeyRecord,
     rows: &Rows,
@@ -167,12 +216,18 @@ fn replace_lost_secret(
         return Err(Refusal::ExceedsCaller);
     }
     changeable(made, rows)?;
+    if draft.made_elsewhere {
+        return Ok(Decision::Keep);
+    }
     let mut record = made.clone();
     record.hint = draft.hint.clone();
     record.previous = None;
+    let mut event = event(EventKind::Rotated, caller, rows);
+    event.detail.repeated = true;
     Ok(Decision::Rotate {
         record,
         digest: draft.digest,
+        event,
     })
 }
 
@@ -180,9 +235,10 @@ pub(crate) fn update(
     caller: &Caller,
     patch: &KeyPatch,
     self_service: SelfService,
+    roles: &Roles,
     rows: &Rows,
 ) -> Result<Decision, Refusal> {
-    let power = caller.power(rows)?;
+    let power = caller.power(roles, rows)?;
     power.needs(&Scope::keys_write())?;
     if let Some(End::At(end)) = patch.expires_at {
         lies_ahead(Some(end), rows)?;
@@ -205,14 +261,12 @@ pub(crate) fn update(
         if extends_itself && !self_service.renewal {
             return Err(Refusal::OnOneself);
         }
+        let mut extent = Extent::of(&after);
         // A key that may extend itself holds, in that one respect, more than it has.
-        let lifespan = if extends_itself {
-            before.expires_at
-        } else {
-            after.expires_at
-        };
-        let holds_after = power.covers(&after.scopes, &after.environment, lifespan);
-        if !power.covers_key(before) || !holds_after {
+        if extends_itself {
+            extent.expires_at = before.expires_at;
+        }
+        if !power.covers_key(before) || !power.covers(&extent) {
             return Err(Refusal::ExceedsCaller);
         }
     }
@@ -220,7 +274,11 @@ pub(crate) fn update(
     if after == *before {
         return Ok(Decision::Keep);
     }
-    Ok(Decision::Update(after))
+    let event = changed(before, &after, event(EventKind::Changed, caller, rows));
+    Ok(Decision::Update {
+        record: after,
+        event,
+    })
 }
 
 fn patched(before: &KeyRecord, patch: &KeyPatch) -> KeyRecord {
@@ -228,6 +286,9 @@ fn patched(before: &KeyRecord, patch: &KeyPatch) -> KeyRecord {
         name,
         enabled,
         scopes,
+        roles,
+        resources,
+        allowed_ips,
         expires_at,
         metadata,
     } = patch.clone();
@@ -235,6 +296,9 @@ fn patched(before: &KeyRecord, patch: &KeyPatch) -> KeyRecord {
     after.name = name.unwrap_or(after.name);
     after.enabled = enabled.unwrap_or(after.enabled);
     after.scopes = scopes.unwrap_or(after.scopes);
+    after.roles = roles.unwrap_or(after.roles);
+    after.resources = resources.map_or(after.resources, Restrict::into);
+    after.allowed_ips = allowed_ips.map_or(after.allowed_ips, Restrict::into);
     after.metadata = metadata.unwrap_or(after.metadata);
     after.expires_at = match expires_at {
         None => after.expires_at,
@@ -244,12 +308,39 @@ fn patched(before: &KeyRecord, patch: &KeyPatch) -> KeyRecord {
     after
 }
 
+/// What a change was.
+fn changed(before: &KeyRecord, after: &KeyRecord, mut event: Event) -> Event {
+    let fields = [
+        ("name", before.name != after.name),
+        ("enabled", before.enabled != after.enabled),
+        ("scopes", before.scopes != after.scopes),
+        ("roles", before.roles != after.roles),
+        ("resources", before.resources != after.resources),
+        ("allowed_ips", before.allowed_ips != after.allowed_ips),
+        ("expires_at", before.expires_at != after.expires_at),
+        ("metadata", before.metadata != after.metadata),
+    ];
+    let fields = fields.into_iter().filter(|(_, differs)| *differs);
+    let fields: Vec<_> = fields.map(|(field, _)| field.into()).collect();
+    match (&*fields, after.enabled) {
+        ([enabled], true) if enabled == "enabled" => event.what = EventKind::Enabled,
+        ([enabled], false) if enabled == "enabled" => event.what = EventKind::Disabled,
+        _ => {
+            let switched = before.enabled != after.enabled;
+            event.detail.enabled = switched.then_some(after.enabled);
+            event.detail.fields = fields;
+        }
+    }
+    event
+}
+
 pub(crate) fn rotate(
     caller: &Caller,
     rotation: &Rotation,
+    roles: &Roles,
     rows: &Rows,
 ) -> Result<Decision, Refusal> {
-    let power = caller.power(rows)?;
+    let power = caller.power(roles, rows)?;
     power.needs(&Scope::keys_write())?;
     let before = power.target(rows)?;
     if power.is(before) && !rotation.self_service.renewal {
@@ -265,9 +356,12 @@ pub(crate) fn rotate(
     let mut record = before.clone();
     record.hint = rotation.hint.clone();
     record.previous = previous(before, rotation.grace, rows);
+    let mut event = event(EventKind::Rotated, caller, rows);
+    event.detail.previous_until = record.previous.as_ref().map(|previous| previous.expires_at);
     Ok(Decision::Rotate {
         record,
         digest: rotation.digest,
+        event,
     })
 }
 
@@ -285,8 +379,12 @@ fn previous(before: &KeyRecord, grace: Duration, rows: &Rows) -> Option<Previous
     })
 }
 
-pub(crate) fn end_previous(caller: &Caller, rows: &Rows) -> Result<Decision, Refusal> {
-    let power = caller.power(rows)?;
+pub(crate) fn end_previous(
+    caller: &Caller,
+    roles: &Roles,
+    rows: &Rows,
+) -> Result<Decision, Refusal> {
+    let power = caller.power(roles, rows)?;
     power.needs(&Scope::keys_write())?;
     let before = power.target(rows)?;
     if before.previous.is_none() {
@@ -294,16 +392,20 @@ pub(crate) fn end_previous(caller: &Caller, rows: &Rows) -> Result<Decision, Ref
     }
     let mut record = before.clone();
     record.previous = None;
-    Ok(Decision::EndPrevious(record))
+    Ok(Decision::EndPrevious {
+        record,
+        event: event(EventKind::PreviousEnded, caller, rows),
+    })
 }
 
 pub(crate) fn revoke_all(
     caller: &Caller,
     whose: &Whose,
     reason: &str,
+    roles: &Roles,
     rows: &Rows,
 ) -> Result<Decision, Refusal> {
-    caller.power(rows)?.needs(&Scope::keys_admin())?;
+    caller.power(roles, rows)?.needs(&Scope::keys_admin())?;
     Ok(Decision::RevokeAll {
         whose: whose.clone(),
         revocation: Revocation {
@@ -312,6 +414,38 @@ pub(crate) fn revoke_all(
             reason: Some(reason.to_owned()),
         },
     })
+}
+
+pub(crate) fn revoke(
+    caller: &Caller,
+    reason: Option<&str>,
+    roles: &Roles,
+    rows: &Rows,
+) -> Result<Decision, Refusal> {
+    let power = caller.power(roles, rows)?;
+    // Whoever holds a key may end it; that takes no scope.
+    let oneself = rows.target.as_ref().is_some_and(|target| power.is(target));
+    if !oneself {
+        power.needs(&Scope::keys_write())?;
+    }
+    let before = power.target(rows)?;
+    if before.revoked.is_some() {
+        // The first time and reason stay.
+        return Ok(Decision::Keep);
+    }
+    let revocation = Revocation {
+        at: rows.now,
+        by: caller.provenance(),
+        reason: reason.map(str::to_owned),
+    };
+    let event = revocation.event();
+    let mut record = before.clone();
+    record.revoked = Some(revocation);
+    Ok(Decision::Update { record, event })
+}
+
+fn event(what: EventKind, caller: &Caller, rows: &Rows) -> Event {
+    Event::new(what, caller.provenance(), rows.now)
 }
 
 fn lies_ahead(end: Option<Timestamp>, rows: &Rows) -> Result<(), Refusal> {
@@ -328,29 +462,4 @@ fn changeable(key: &KeyRecord, rows: &Rows) -> Result<(), Refusal> {
         Status::Expired => Err(Refusal::KeyExpired),
         Status::Disabled | Status::Active => Ok(()),
     }
-}
-
-pub(crate) fn revoke(
-    caller: &Caller,
-    reason: Option<&str>,
-    rows: &Rows,
-) -> Result<Decision, Refusal> {
-    let power = caller.power(rows)?;
-    // Whoever holds a key may end it; that takes no scope.
-    let oneself = rows.target.as_ref().is_some_and(|target| power.is(target));
-    if !oneself {
-        power.needs(&Scope::keys_write())?;
-    }
-    let before = power.target(rows)?;
-    if before.revoked.is_some() {
-        // The first time and reason stay.
-        return Ok(Decision::Keep);
-    }
-    let mut after = before.clone();
-    after.revoked = Some(Revocation {
-        at: rows.now,
-        by: caller.provenance(),
-        reason: reason.map(str::to_owned),
-    });
-    Ok(Decision::Update(after))
 }

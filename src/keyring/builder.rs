@@ -19,7 +19,7 @@ use super::seen_revoked::SeenRevoked;
 use super::{Inner, Keyring, budget, cooldown, sync};
 use crate::clock::{Clock, SystemClock};
 use crate::key::{ChecksumSecret, DigestAlgorithm, DigestHasherBuilder, InvalidFormat, KeyFormat};
-use crate::scope::{Catalogue, InvalidScope};
+use crate::scope::{Catalogue, InvalidScope, Roles};
 use crate::store::KeyStore;
 
 /// Whoever wants to do without the store for longer wants another store.
@@ -343,6 +343,7 @@ impl Builder {
             clock: self.clock,
             format,
             catalogue,
+            roles: Roles::default(),
             agreement,
             self_service: SelfService {
                 renewal: self.self_renewal,

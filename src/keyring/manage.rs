@@ -7,12 +7,15 @@ use tokio::time::timeout;
 
 use super::authority::KeyPatch;
 use super::caller::Caller;
-use super::new_key::{Created, NewKey};
+use super::new_key::{Created, Imported, MadeElsewhere, NewKey};
 use super::on_behalf::Making;
 use super::writes::PATIENCE;
 use super::{Keyring, WriteError};
 use crate::key::KeyId;
-use crate::store::{KeyRecord, ListQuery, Read, Refusal, StoreError, StoreErrorKind, Whose};
+use crate::store::{
+    EventQuery, KeyRecord, ListQuery, Read, RecordedEvent, Refusal, StoreError, StoreErrorKind,
+    Whose,
+};
 
 /// The longest time that an old secret goes on working after a rotation.
 pub(crate) const LONGEST_GRACE: Duration = Duration::from_hours(30 * 24);
@@ -23,6 +26,21 @@ impl Keyring {
         self.create_as(Caller::System, new, Making::default())
             .await
             .map(Created::from)
+    }
+
+    /// Makes a key whose secret was made elsewhere, on behalf of the application itself: the secret
+    /// that opens it is the one that has this digest.
+    ///
+    /// Where the same owner has a key with this digest already, that one is handed back as it is;
+    /// where another has, this fails with [`Refusal::DigestTaken`].
+    pub async fn import(
+        &self,
+        new: NewKey,
+        elsewhere: MadeElsewhere,
+    ) -> Result<Imported, WriteError> {
+        let making = Making::default();
+        let imported = self.import_as(Caller::System, new, elsewhere, making).await;
+        imported.map(|(_, imported)| imported)
     }
 
     /// Makes the very first key of a new store: owner `admin`, everything granted. `None` if the
@@ -122,6 +140,13 @@ impl Keyring {
     pub async fn end_previous(&self, id: &KeyId) -> Result<KeyRecord, WriteError> {
         let ended = self.end_previous_as(Caller::System, id).await?;
         Ok(ended.record)
+    }
+
+    /// Lines of the trail of keys, newest first.
+    pub async fn events(&self, query: EventQuery) -> Result<Vec<RecordedEvent>, StoreError> {
+        let store = Arc::clone(&self.inner.store);
+        let read = patiently(async move { store.events(&query).await }).await?;
+        Ok(read.value)
     }
 
     /// The emergency stop: revokes every key of these that is not revoked yet, in one transaction.

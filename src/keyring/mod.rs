@@ -44,10 +44,10 @@ use tokio::sync::{Notify, watch};
 
 use crate::clock::Clock;
 use crate::key::{Environment, KeyFormat};
-use crate::scope::Catalogue;
+use crate::scope::{Catalogue, Roles};
 use crate::store::{KeyStore, StoreError};
 
-pub use authority::{End, Expiry, KeyPatch};
+pub use authority::{End, Expiry, KeyPatch, Restrict};
 pub use authorize::{Dead, Unavailable};
 pub(crate) use authorize::{Denial, Judged, Miss};
 pub use builder::{BuildError, Builder};
@@ -57,7 +57,7 @@ pub use health::Health;
 pub(crate) use last_used::Usage;
 #[cfg(feature = "admin")]
 pub(crate) use manage::LONGEST_GRACE;
-pub use new_key::{Created, InvalidNewKey, NewKey};
+pub use new_key::{Created, Imported, InvalidNewKey, MadeElsewhere, NewKey};
 #[cfg(feature = "admin")]
 pub(crate) use on_behalf::{Made, Making, Recognisable};
 pub use writes::WriteError;
@@ -92,6 +92,7 @@ pub(crate) struct Inner {
     clock: Arc<dyn Clock>,
     format: KeyFormat,
     catalogue: Option<Catalogue>,
+    roles: Roles,
     agreement: agreement::Agreement,
     self_service: authority::SelfService,
     timeline: epoch::Timeline,

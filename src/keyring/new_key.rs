@@ -3,8 +3,10 @@
 use std::fmt;
 
 use super::authority::Expiry;
-use crate::key::{Environment, PlainKey};
-use crate::scope::{InvalidScope, ScopeSet};
+use crate::allowed_ips::{AllowedIps, InvalidAllowedIps};
+use crate::key::{Environment, KeyDigest, KeyHint, PlainKey};
+use crate::resources::Resources;
+use crate::scope::{InvalidRole, InvalidScope, RoleSet, ScopeSet};
 use crate::store::{InvalidText, KeyName, KeyRecord, Metadata, Owner};
 
 /// A key to be made.
@@ -26,6 +28,9 @@ pub struct NewKey {
     pub(crate) owner: Option<Owner>,
     pub(crate) environment: Option<Environment>,
     pub(crate) scopes: ScopeSet,
+    pub(crate) roles: RoleSet,
+    pub(crate) resources: Option<Resources>,
+    pub(crate) allowed_ips: Option<AllowedIps>,
     pub(crate) expiry: Expiry,
     pub(crate) metadata: Metadata,
 }
@@ -43,6 +48,12 @@ pub enum InvalidNewKey {
     /// One of the scopes, or their number.
     #[error(transparent)]
     Scopes(#[from] InvalidScope),
+    /// One of the roles, or their number.
+    #[error(transparent)]
+    Roles(#[from] InvalidRole),
+    /// One of the networks, or their number.
+    #[error(transparent)]
+    AllowedIps(#[from] InvalidAllowedIps),
 }
 
 impl NewKey {
@@ -53,6 +64,9 @@ impl NewKey {
             owner: None,
             environment: None,
             scopes: ScopeSet::everything(),
+            roles: RoleSet::empty(),
+            resources: None,
+            allowed_ips: None,
             expiry: Expiry::Never,
             metadata: Metadata::default(),
         }
@@ -67,6 +81,9 @@ impl NewKey {
             owner: None,
             environment: None,
             scopes: ScopeSet::empty(),
+            roles: RoleSet::empty(),
+            resources: None,
+            allowed_ips: None,
             expiry: Expiry::AsCaller,
             metadata: Metadata::default(),
         })
@@ -87,6 +104,30 @@ impl NewKey {
         Ok(self)
     }
 
+    /// What it grants besides: whatever the application says that these roles grant.
+    pub fn roles(
+        mut self,
+        roles: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Result<Self, InvalidNewKey> {
+        self.roles = RoleSet::parse(roles)?;
+        Ok(self)
+    }
+
+    /// What it may be used on. Defaults to everything.
+    pub fn resources(mut self, resources: Resources) -> Self {
+        self.resources = Some(resources);
+        self
+    }
+
+    /// Where it may be used from, as addresses and networks. Defaults to anywhere.
+    pub fn allowed_ips(
+        mut self,
+        networks: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Result<Self, InvalidNewKey> {
+        self.allowed_ips = Some(AllowedIps::parse(networks)?);
+        Ok(self)
+    }
+
     /// Which environment is spelled out in it.
     pub fn environment(mut self, environment: Environment) -> Self {
         self.environment = Some(environment);
@@ -104,6 +145,25 @@ impl NewKey {
         self.metadata = metadata;
         self
     }
+}
+
+/// The secret of a key that was made elsewhere: by an older system, or by whoever is to use it.
+/// Nobody here has ever seen it.
+#[derive(Clone, Debug)]
+pub struct MadeElsewhere {
+    /// Its digest, by the algorithm of the keyring.
+    pub digest: KeyDigest,
+    /// Its beginning, by which people recognise it.
+    pub hint: KeyHint,
+}
+
+/// What became of a key that was to be imported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Imported {
+    /// It was made.
+    Made(KeyRecord),
+    /// Its owner has a key with this digest already, dead or alive, and that stays as it is.
+    Exists(KeyRecord),
 }
 
 /// A key just made. The secret is here and nowhere else: the store has its digest only.

@@ -1,15 +1,18 @@
 //! Writes on behalf of a caller: what it takes to ask [`authority`], and what to make of its answer.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::authority::{self, Draft, KeyPatch, Rotation, SelfService};
 use super::caller::Caller;
-use super::new_key::{Created, NewKey};
+use super::new_key::{Created, Imported, MadeElsewhere, NewKey};
 use super::writes::Line;
 use super::{Keyring, WriteError};
-use crate::key::{Environment, GenerateError, GeneratedKey, KeyId, PlainKey};
-use crate::scope::{Grant, ScopeSet};
-use crate::store::{KeyRecord, Outcome, Owner, ReplayKey, Transacted, Whose};
+use crate::key::{Environment, GenerateError, GeneratedKey, KeyDigest, KeyHint, KeyId, PlainKey};
+use crate::scope::{Grant, RoleSet, ScopeSet};
+use crate::store::{
+    KeyRecord, Outcome, Owner, Refusal, ReplayKey, Rows, Subjects, Transacted, Whose,
+};
 use crate::timestamp::Timestamp;
 
 /// A request that can be recognised when it comes again.
@@ -36,10 +39,69 @@ impl Keyring {
         new: NewKey,
         making: Making,
     ) -> Result<Made, WriteError> {
-        if let Some(grant) = self.undeclared(&new.scopes) {
-            return Err(WriteError::UnknownScope(grant.to_string()));
+        let asked = self.fill_in(&caller, new)?;
+        let key = self.generate(&asked.environment)?;
+        let draft = asked.draft(key.digest, key.hint, making)?;
+        let (subjects, line) = asking(&caller, &draft, making);
+        let roles = self.inner.roles.clone();
+        let decide = move |rows: &_| authority::create(&caller, &draft, &roles, rows);
+        let Changed { now, record, .. } = changed(self.inner.write(subjects, line, decide).await?)?;
+        Ok(Made {
+            now,
+            record,
+            secret: key.plain,
+        })
+    }
+
+    /// Makes a key whose secret was made elsewhere.
+    pub(crate) async fn import_as(
+        &self,
+        caller: Caller,
+        new: NewKey,
+        elsewhere: MadeElsewhere,
+        making: Making,
+    ) -> Result<(Timestamp, Imported), WriteError> {
+        let asked = self.fill_in(&caller, new)?;
+        let MadeElsewhere { digest, hint } = elsewhere;
+        let draft = Draft {
+            made_elsewhere: true,
+            ..asked.draft(digest, hint, making)?
+        };
+        let (mut subjects, mut line) = asking(&caller, &draft, making);
+        subjects.digest = Some(digest);
+        line.what = "imported";
+        let roles = self.inner.roles.clone();
+        let there = Arc::new(Mutex::new(None));
+        let found = Arc::clone(&there);
+        let decide = move |rows: &Rows| {
+            let decision = authority::create(&caller, &draft, &roles, rows);
+            // A store that starts over asks again: the last time counts.
+            let holder = match (&decision, &rows.digest_holder) {
+                (Err(Refusal::DigestTaken), Some(holder)) if holder.owner == draft.owner => {
+                    Some((rows.now, holder.clone()))
+                }
+                _ => None,
+            };
+            *found.lock().unwrap_or_else(PoisonError::into_inner) = holder;
+            decision
+        };
+        let written = self.inner.write(subjects, line, decide).await;
+        let there = there.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (written, there) {
+            (Err(WriteError::Refused(Refusal::DigestTaken)), Some((now, holder))) => {
+                Ok((now, Imported::Exists(holder)))
+            }
+            (written, _) => {
+                let Changed { now, record } = changed(written?)?;
+                Ok((now, Imported::Made(record)))
+            }
         }
-        let (own, first) = if let Caller::Key(principal) = &caller {
+    }
+
+    /// What is asked for, with what is left open filled in for this caller.
+    fn fill_in(&self, caller: &Caller, new: NewKey) -> Result<Asked, WriteError> {
+        self.must_know(Some(&new.scopes), Some(&new.roles))?;
+        let (own, first) = if let Caller::Key(principal) = caller {
             (
                 principal.owner_value().clone(),
                 principal.environment().clone(),
@@ -50,33 +112,10 @@ impl Keyring {
                 self.inner.format.default_environment().clone(),
             )
         };
-        let environment = new.environment.unwrap_or(first);
-        let key = self.generate(&environment)?;
-        let draft = Draft {
-            id: KeyId::generate().map_err(|error| WriteError::NoRandomness(error.into()))?,
-            digest: key.digest,
-            hint: key.hint,
-            name: new.name,
-            owner: new.owner.unwrap_or(own),
-            environment,
-            scopes: new.scopes,
-            expiry: new.expiry,
-            metadata: new.metadata,
-            only_first: making.only_first,
-            request: making.recognisable.map(|known| known.request),
-        };
-        let mut subjects = caller.subjects(None);
-        subjects.replay = making.recognisable.map(|known| known.by);
-        let line = Line {
-            drafted: Some(draft.id.clone()),
-            ..line("created", &caller)
-        };
-        let decide = move |rows: &_| authority::create(&caller, &draft, rows);
-        let Changed { now, record, .. } = changed(self.inner.write(subjects, line, decide).await?)?;
-        Ok(Made {
-            now,
-            record,
-            secret: key.plain,
+        Ok(Asked {
+            owner: new.owner.clone().unwrap_or(own),
+            environment: new.environment.clone().unwrap_or(first),
+            new,
         })
     }
 
@@ -86,13 +125,12 @@ impl Keyring {
         id: &KeyId,
         patch: KeyPatch,
     ) -> Result<Changed, WriteError> {
-        if let Some(grant) = patch.scopes.as_ref().and_then(|set| self.undeclared(set)) {
-            return Err(WriteError::UnknownScope(grant.to_string()));
-        }
+        self.must_know(patch.scopes.as_ref(), patch.roles.as_ref())?;
         let self_service = self.self_service();
         let subjects = caller.subjects(Some(id.clone()));
         let line = line("changed", &caller);
-        let decide = move |rows: &_| authority::update(&caller, &patch, self_service, rows);
+        let roles = self.inner.roles.clone();
+        let decide = move |rows: &_| authority::update(&caller, &patch, self_service, &roles, rows);
         changed(self.inner.write(subjects, line, decide).await?)
     }
 
@@ -115,7 +153,8 @@ impl Keyring {
         };
         let subjects = caller.subjects(Some(id.clone()));
         let line = line("rotated", &caller);
-        let decide = move |rows: &_| authority::rotate(&caller, &rotation, rows);
+        let roles = self.inner.roles.clone();
+        let decide = move |rows: &_| authority::rotate(&caller, &rotation, &roles, rows);
         let rotated = changed(self.inner.write(subjects, line, decide).await?)?;
         Ok((rotated, key.plain))
     }
@@ -127,7 +166,8 @@ impl Keyring {
     ) -> Result<Changed, WriteError> {
         let subjects = caller.subjects(Some(id.clone()));
         let line = line("left with one secret", &caller);
-        let decide = move |rows: &_| authority::end_previous(&caller, rows);
+        let roles = self.inner.roles.clone();
+        let decide = move |rows: &_| authority::end_previous(&caller, &roles, rows);
         changed(self.inner.write(subjects, line, decide).await?)
     }
 
@@ -139,7 +179,8 @@ impl Keyring {
     ) -> Result<Changed, WriteError> {
         let subjects = caller.subjects(Some(id.clone()));
         let line = line("revoked", &caller);
-        let decide = move |rows: &_| authority::revoke(&caller, reason.as_deref(), rows);
+        let roles = self.inner.roles.clone();
+        let decide = move |rows: &_| authority::revoke(&caller, reason.as_deref(), &roles, rows);
         changed(self.inner.write(subjects, line, decide).await?)
     }
 
@@ -151,7 +192,8 @@ impl Keyring {
     ) -> Result<u64, WriteError> {
         let subjects = caller.subjects(None);
         let line = line("revoked by an emergency stop", &caller);
-        let decide = move |rows: &_| authority::revoke_all(&caller, &whose, &reason, rows);
+        let roles = self.inner.roles.clone();
+        let decide = move |rows: &_| authority::revoke_all(&caller, &whose, &reason, &roles, rows);
         match self.inner.write(subjects, line, decide).await?.outcome {
             Outcome::RevokedAll { revoked, .. } => Ok(revoked),
             Outcome::Refused(refusal) => Err(WriteError::Refused(refusal)),
@@ -177,6 +219,21 @@ impl Keyring {
         self.inner.self_service
     }
 
+    /// Whoever sets a scope or a role must know it, as far as the application says what there is.
+    fn must_know(
+        &self,
+        scopes: Option<&ScopeSet>,
+        roles: Option<&RoleSet>,
+    ) -> Result<(), WriteError> {
+        if let Some(grant) = scopes.and_then(|scopes| self.undeclared(scopes)) {
+            return Err(WriteError::UnknownScope(grant.to_string()));
+        }
+        match roles.and_then(|roles| self.inner.roles.unknown(roles).next()) {
+            Some(role) => Err(WriteError::UnknownRole(role.to_string())),
+            None => Ok(()),
+        }
+    }
+
     /// The first of these that the application has not declared, if it declares any.
     pub(crate) fn undeclared<'a>(&self, scopes: &'a ScopeSet) -> Option<&'a Grant> {
         scopes.iter().find(|grant| !self.declares(grant))
@@ -195,6 +252,51 @@ fn line(what: &'static str, caller: &Caller) -> Line {
         by: caller.provenance(),
         drafted: None,
     }
+}
+
+/// A key to be made, of whom and where.
+struct Asked {
+    owner: Owner,
+    environment: Environment,
+    new: NewKey,
+}
+
+impl Asked {
+    fn draft(self, digest: KeyDigest, hint: KeyHint, making: Making) -> Result<Draft, WriteError> {
+        let Self {
+            owner,
+            environment,
+            new,
+        } = self;
+        Ok(Draft {
+            id: KeyId::generate().map_err(|error| WriteError::NoRandomness(error.into()))?,
+            digest,
+            hint,
+            name: new.name,
+            owner,
+            environment,
+            scopes: new.scopes,
+            roles: new.roles,
+            resources: new.resources,
+            allowed_ips: new.allowed_ips,
+            expiry: new.expiry,
+            metadata: new.metadata,
+            made_elsewhere: false,
+            only_first: making.only_first,
+            request: making.recognisable.map(|known| known.request),
+        })
+    }
+}
+
+/// The rows that making a key is about, and the line that it leaves in the log.
+fn asking(caller: &Caller, draft: &Draft, making: Making) -> (Subjects, Line) {
+    let mut subjects = caller.subjects(None);
+    subjects.replay = making.recognisable.map(|known| known.by);
+    let line = Line {
+        drafted: Some(draft.id.clone()),
+        ..line("created", caller)
+    };
+    (subjects, line)
 }
 
 /// A key that was made.

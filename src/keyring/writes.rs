@@ -37,6 +37,9 @@ pub enum WriteError {
     /// The application declares its scopes, and this is none of them. Nothing was written.
     #[error("the scope {0:?} is not declared")]
     UnknownScope(String),
+    /// The application does not know this role. Nothing was written.
+    #[error("the role {0:?} is not known")]
+    UnknownRole(String),
     /// The store failed. Nothing was written.
     #[error("the change could not be written")]
     Store(#[source] StoreError),

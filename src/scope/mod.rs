@@ -3,6 +3,7 @@
 //! - [`Scope`]: one permission by its name, such as `projects:read`.
 //! - [`Grant`]: one entry of what a key holds: a scope or a wildcard over scopes.
 //! - [`ScopeSet`]: all that a key holds.
+//! - [`RoleSet`]: the roles that a key has by name; [`Roles`] is what each of them grants.
 //! - [`Demand`]: all, or any, of the scopes that a route asks for.
 //! - [`Catalogue`]: the scopes that an application knows, so that a typo is refused at creation.
 //!
@@ -23,6 +24,8 @@ mod demand;
 mod grant;
 mod invalid;
 mod name;
+mod role;
+mod roles;
 mod set;
 
 pub use catalogue::Catalogue;
@@ -30,6 +33,8 @@ pub use demand::Demand;
 pub use grant::Grant;
 pub use invalid::InvalidScope;
 pub use name::Scope;
+pub use role::{InvalidRole, RoleName, RoleSet};
+pub use roles::Roles;
 pub use set::{ScopeSet, TooManyScopes};
 
 pub(crate) use name::is_valid_demand;

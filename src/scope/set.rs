@@ -55,13 +55,18 @@ impl ScopeSet {
     /// # Ok::<(), portcullis::scope::InvalidScope>(())
     /// ```
     pub fn new(grants: impl IntoIterator<Item = Grant>) -> Result<Self, TooManyScopes> {
-        let mut grants: Vec<Grant> = grants.into_iter().take(MOST + 1).collect();
+        let grants: Vec<Grant> = grants.into_iter().take(MOST + 1).collect();
         if grants.len() > MOST {
             return Err(TooManyScopes(()));
         }
+        Ok(Self::of_any_number(grants))
+    }
+
+    /// The set of these grants, however many. What code says may be more than what is given.
+    pub(super) fn of_any_number(mut grants: Vec<Grant>) -> Self {
         grants.sort_unstable();
         grants.dedup();
-        Ok(Self(grants.into()))
+        Self(grants.into())
     }
 
     /// The set of the grants that these texts spell.

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 
 use super::decision::{Decide, Subjects, Transacted};
 use super::error::StoreError;
+use super::event::{EventQuery, Pruned, RecordedEvent, Retention};
 use super::record::{FoundKey, KeyRecord, Status};
 use super::text::Owner;
 use crate::key::{Environment, KeyDigest, KeyId};
@@ -33,6 +34,9 @@ use crate::timestamp::Timestamp;
 ///   when its deadline is over, and runs [`transact`](KeyStore::transact) on a task of its own to
 ///   its end. None of them may leave a transaction open.
 /// - **Revoked stays revoked.** No update clears or moves the moment of a revocation.
+/// - **The trail.** The event of a decision is written in the transaction that carries it out. A
+///   decision that changes nothing leaves none. Events are no change that matters to
+///   authentication: they make no revision.
 /// - Absent is `Ok(None)`, not an error.
 ///
 /// The suite in `store::conformance` (feature `testing`) asks all of this of a store.
@@ -70,6 +74,15 @@ pub trait KeyStore: fmt::Debug + Send + Sync + 'static {
     /// `decide` may be called again when the store has to start over; what counts is its last
     /// answer. It is pure and quick.
     async fn transact(&self, subjects: Subjects, decide: Decide) -> Result<Transacted, StoreError>;
+
+    /// Lines of the trail, newest first by their numbers. Also of keys that are gone.
+    async fn events(&self, query: &EventQuery) -> Result<Read<Vec<RecordedEvent>>, StoreError>;
+
+    /// Deletes what has been kept long enough, by the store's clock: at most
+    /// [`MOST_PRUNED`](super::MOST_PRUNED) keys and as many lines of the trail in one call.
+    ///
+    /// A deleted key is a change like any other, with its revision.
+    async fn prune(&self, retention: &Retention) -> Result<Pruned, StoreError>;
 
     /// Writes down when secrets were last used, and when their keys were. Touches nothing else, makes
     /// no revision, skips what is revoked or gone, and never moves a time back.
@@ -263,6 +276,14 @@ impl<S: KeyStore + ?Sized> KeyStore for Arc<S> {
 
     async fn transact(&self, subjects: Subjects, decide: Decide) -> Result<Transacted, StoreError> {
         (**self).transact(subjects, decide).await
+    }
+
+    async fn events(&self, query: &EventQuery) -> Result<Read<Vec<RecordedEvent>>, StoreError> {
+        (**self).events(query).await
+    }
+
+    async fn prune(&self, retention: &Retention) -> Result<Pruned, StoreError> {
+        (**self).prune(retention).await
     }
 
     async fn touch(&self, uses: &[Use]) -> Result<(), StoreError> {

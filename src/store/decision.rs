@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::contract::{StoreId, Touched};
+use super::event::Event;
 use super::record::{FoundKey, KeyRecord, Provenance, Revocation};
 use super::text::Owner;
 use crate::key::{KeyDigest, KeyId};
@@ -34,6 +35,12 @@ pub struct Subjects {
     /// The request, if it may come again. When it has come before, the key that it made is the
     /// target.
     pub replay: Option<ReplayKey>,
+    /// The owner whose keys are to be counted. Until the transaction ends, no other one that
+    /// counts them adds a key of this owner.
+    pub count_owner: Option<Owner>,
+    /// A digest that a new key is to have, if it does not come from a generator: somebody may have
+    /// it already.
+    pub digest: Option<KeyDigest>,
 }
 
 /// What a decision sees: rows as they are inside the transaction.
@@ -49,6 +56,11 @@ pub struct Rows {
     pub replay: Option<Replay>,
     /// Whether a key has ever been in this store, also one deleted by hand since.
     pub ever_had_a_key: bool,
+    /// How many keys of [`Subjects::count_owner`] are neither revoked nor expired; 0 where nobody
+    /// asked.
+    pub live_keys: u64,
+    /// The key that [`Subjects::digest`] opens, dead or alive, or would if the secret was not over.
+    pub digest_holder: Option<KeyRecord>,
 }
 
 /// A pure function from rows to what is to be done.
@@ -65,10 +77,17 @@ pub enum Decision {
         digest: KeyDigest,
         /// Remember the request by [`Subjects::replay`].
         replay: Option<Replay>,
+        /// The line for the trail.
+        event: Event,
     },
-    /// Write this over the target's row. `id`, `created_at`, `created_by`, `environment`, `hint`,
-    /// `last_used_at` and `previous` are those of the target.
-    Update(KeyRecord),
+    /// Write this over the target's row.
+    Update {
+        /// The target's row as it is to be. `id`, `created_at`, `created_by`, `environment`,
+        /// `hint`, `last_used_at` and `previous` are those of the target.
+        record: KeyRecord,
+        /// The line for the trail.
+        event: Event,
+    },
     /// Give the target another secret. A secret still in its grace dies; the current one becomes
     /// the previous if the record has one, with its end, and dies if it has none.
     Rotate {
@@ -77,11 +96,18 @@ pub enum Decision {
         record: KeyRecord,
         /// The new secret's digest.
         digest: KeyDigest,
+        /// The line for the trail.
+        event: Event,
     },
-    /// The target's previous secret dies. The record is the target's without it. If there is
-    /// none, this is [`Keep`](Decision::Keep).
-    EndPrevious(KeyRecord),
-    /// Revoke every key of these that is not revoked yet.
+    /// The target's previous secret dies. If there is none, this is [`Keep`](Decision::Keep).
+    EndPrevious {
+        /// The target's row without it.
+        record: KeyRecord,
+        /// The line for the trail.
+        event: Event,
+    },
+    /// Revoke every key of these that is not revoked yet. Each gets the line of the trail that
+    /// [`Revocation::event`] gives.
     RevokeAll {
         /// Which keys.
         whose: Whose,
@@ -127,6 +153,12 @@ pub enum Refusal {
     /// The key has expired.
     #[error("the key has expired")]
     KeyExpired,
+    /// The digest that a key was to have is that of another key.
+    #[error("the digest is that of another key")]
+    DigestTaken,
+    /// The owner has as many living keys as one may have.
+    #[error("the owner has as many keys as are allowed")]
+    KeyLimitReached,
     /// The key is of an environment that is declared no more, so no secret can be made for it.
     #[error("the environment of the key is not declared")]
     UndeclaredEnvironment,

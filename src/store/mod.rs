@@ -5,6 +5,7 @@ pub mod conformance;
 pub mod contract;
 pub mod decision;
 pub mod error;
+pub mod event;
 pub mod memory;
 pub mod metadata;
 #[cfg(feature = "postgres")]
@@ -23,6 +24,9 @@ pub use decision::{
     Transacted, Whose,
 };
 pub use error::{StoreError, StoreErrorKind};
+pub use event::{
+    Event, EventDetail, EventKind, EventQuery, MOST_PRUNED, Pruned, RecordedEvent, Retention,
+};
 pub use memory::MemoryStore;
 pub use metadata::{InvalidMetadata, Metadata};
 #[cfg(feature = "postgres")]
@@ -30,4 +34,4 @@ pub use postgres::PostgresStore;
 pub use record::{FoundKey, KeyRecord, Previous, Provenance, Revocation, Status};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
-pub use text::{InvalidText, KeyName, Owner};
+pub use text::{InvalidText, KeyName, Owner, SessionId};

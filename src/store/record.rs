@@ -2,10 +2,13 @@
 
 use std::fmt;
 
+use super::event::{Event, EventDetail, EventKind};
 use super::metadata::Metadata;
-use super::text::{KeyName, Owner};
+use super::text::{KeyName, Owner, SessionId};
+use crate::allowed_ips::AllowedIps;
 use crate::key::{Environment, KeyHint, KeyId};
-use crate::scope::ScopeSet;
+use crate::resources::Resources;
+use crate::scope::{RoleSet, ScopeSet};
 use crate::timestamp::Timestamp;
 
 /// A key's row. Everything in it may be shown to its owner; the secret is not in it, nor is the
@@ -22,8 +25,14 @@ pub struct KeyRecord {
     pub environment: Environment,
     /// The beginning of the secret, by which people recognise it.
     pub hint: KeyHint,
-    /// What it grants.
+    /// What it grants by itself.
     pub scopes: ScopeSet,
+    /// What it grants besides: whatever the application says that these grant.
+    pub roles: RoleSet,
+    /// What it may be used on; `None` is everything.
+    pub resources: Option<Resources>,
+    /// Where it may be used from; `None` is anywhere.
+    pub allowed_ips: Option<AllowedIps>,
     /// A disabled key is dead until it is enabled again.
     pub enabled: bool,
     /// When it was made, by the store's clock.
@@ -105,6 +114,19 @@ pub struct Revocation {
     pub reason: Option<String>,
 }
 
+impl Revocation {
+    /// The line of the trail for it.
+    pub fn event(&self) -> Event {
+        Event {
+            detail: EventDetail {
+                reason: self.reason.clone(),
+                ..EventDetail::default()
+            },
+            ..Event::new(EventKind::Revoked, self.by.clone(), self.at)
+        }
+    }
+}
+
 /// A key and what belongs to the one secret by which it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundKey {
@@ -132,6 +154,8 @@ impl FoundKey {
 pub enum Provenance {
     /// The holder of a key.
     Key(KeyId),
+    /// Somebody who is signed in to the application.
+    Session(SessionId),
     /// The holder of a bootstrap admin token.
     AdminToken,
     /// The application itself.
@@ -144,7 +168,11 @@ impl Provenance {
         match stored {
             "admin-token" => Some(Self::AdminToken),
             "system" => Some(Self::System),
-            key => Some(Self::Key(key.strip_prefix("key:")?.parse().ok()?)),
+            other => match other.split_once(':')? {
+                ("key", id) => Some(Self::Key(id.parse().ok()?)),
+                ("session", id) => Some(Self::Session(SessionId::parse(id).ok()?)),
+                _ => None,
+            },
         }
     }
 }
@@ -153,6 +181,7 @@ impl fmt::Display for Provenance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Key(id) => write!(f, "key:{id}"),
+            Self::Session(id) => write!(f, "session:{id}"),
             Self::AdminToken => f.write_str("admin-token"),
             Self::System => f.write_str("system"),
         }
@@ -166,11 +195,17 @@ mod tests {
     #[test]
     fn provenance_reads_back() {
         let key = Provenance::Key("key_0123456789abcdef".parse().unwrap());
-        for provenance in [key, Provenance::AdminToken, Provenance::System] {
+        let session = |id| Provenance::Session(SessionId::parse(id).unwrap());
+        let sessions = [session("u:1 ü"), session("key:key_0123456789abcdef")];
+        let others = [key, Provenance::AdminToken, Provenance::System];
+        for provenance in sessions.into_iter().chain(others) {
             let stored = provenance.to_string();
             assert_eq!(Provenance::from_stored(&stored), Some(provenance));
         }
         assert_eq!(Provenance::from_stored("key:nonsense"), None);
         assert_eq!(Provenance::from_stored("root"), None);
+        assert_eq!(Provenance::from_stored("root:x"), None);
+        assert_eq!(Provenance::from_stored("session:"), None);
+        assert_eq!(Provenance::from_stored("session:a\nb"), None);
     }
 }

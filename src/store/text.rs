@@ -1,9 +1,9 @@
-//! What people type and the application says: names and owners.
+//! What people type and the application says: names, owners, sessions.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Why a text cannot be a name or an owner.
+/// Why a text cannot be a name, an owner or the id of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidText {
@@ -83,6 +83,36 @@ impl Owner {
     /// The owner.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// Which session of the application's did something: 1 to 255 Unicode scalar values, no control
+/// characters.
+///
+/// An *id*, which is stored, shown and logged as it is. What a browser sends to prove its session
+/// is a secret, and does not belong here.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(Arc<str>);
+
+impl SessionId {
+    /// The most Unicode scalar values.
+    pub const MAX: usize = 255;
+
+    /// Checks, and changes nothing.
+    pub fn parse(text: &str) -> Result<Self, InvalidText> {
+        check(text, Self::MAX)?;
+        Ok(Self(text.into()))
+    }
+
+    /// The id.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

@@ -20,8 +20,10 @@ pub struct Faults {
     pub writes: Switch,
     /// [`touch`](crate::store::KeyStore::touch).
     pub touches: Switch,
+    /// [`prune`](crate::store::KeyStore::prune).
+    pub prunes: Switch,
     /// Everything else that is read: [`get`](crate::store::KeyStore::get),
-    /// [`list`](crate::store::KeyStore::list), [`cursor_key`](crate::store::KeyStore::cursor_key),
+    /// [`list`](crate::store::KeyStore::list), [`events`](crate::store::KeyStore::events), [`cursor_key`](crate::store::KeyStore::cursor_key),
     /// [`digest_algorithm`](crate::store::KeyStore::digest_algorithm).
     pub reads: Switch,
     nudges_lost: Arc<AtomicBool>,
@@ -65,11 +67,12 @@ impl Faults {
             syncs,
             writes,
             touches,
+            prunes,
             reads,
             nudges_lost: _,
             replica: _,
         } = self;
-        for operation in [look_ups, syncs, writes, touches, reads] {
+        for operation in [look_ups, syncs, writes, touches, prunes, reads] {
             switch(operation);
         }
     }

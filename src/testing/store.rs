@@ -9,8 +9,9 @@ use async_trait::async_trait;
 use super::faults::{Fault, Faults};
 use crate::key::{KeyDigest, KeyId};
 use crate::store::{
-    Decide, KeyRecord, KeyStore, ListQuery, LookUp, Nudges, Position, Read, Source, StoreError,
-    StoreErrorKind, Subjects, SyncReport, Transacted, Use,
+    Decide, EventQuery, KeyRecord, KeyStore, ListQuery, LookUp, Nudges, Position, Pruned, Read,
+    RecordedEvent, Retention, Source, StoreError, StoreErrorKind, Subjects, SyncReport, Transacted,
+    Use,
 };
 
 /// Wraps a store and lets its operations fail, hang, panic or stop half-way, one by one, while it
@@ -149,6 +150,22 @@ impl<S: KeyStore> KeyStore for FaultStore<S> {
         let work = self.inner.transact(subjects, decide);
         switch
             .meet(switch.called(), StoreErrorKind::OutcomeUnknown, work)
+            .await
+    }
+
+    async fn events(&self, query: &EventQuery) -> Result<Read<Vec<RecordedEvent>>, StoreError> {
+        let switch = &self.faults.reads;
+        let work = self.inner.events(query);
+        switch
+            .meet(switch.called(), StoreErrorKind::Unavailable, work)
+            .await
+    }
+
+    async fn prune(&self, retention: &Retention) -> Result<Pruned, StoreError> {
+        let switch = &self.faults.prunes;
+        let work = self.inner.prune(retention);
+        switch
+            .meet(switch.called(), StoreErrorKind::Unavailable, work)
             .await
     }
 

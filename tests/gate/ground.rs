@@ -14,8 +14,9 @@ use portcullis::clock::{BootTime, Clock};
 use portcullis::key::{KeyDigest, KeyId};
 use portcullis::keyring::{Builder, Created, Expiry, NewKey};
 use portcullis::store::{
-    Decide, KeyRecord, KeyStore, ListQuery, LookUp, MemoryStore, Nudges, Position, Read, Source,
-    StoreError, StoreErrorKind, Subjects, SyncReport, Transacted, Use,
+    Decide, EventQuery, KeyRecord, KeyStore, ListQuery, LookUp, MemoryStore, Nudges, Position,
+    Pruned, Read, RecordedEvent, Retention, Source, StoreError, StoreErrorKind, Subjects,
+    SyncReport, Transacted, Use,
 };
 use portcullis::timestamp::Timestamp;
 use tokio::sync::watch;
@@ -133,6 +134,14 @@ impl KeyStore for Watched {
     async fn transact(&self, subjects: Subjects, decide: Decide) -> Result<Transacted, StoreError> {
         self.answer()?;
         self.memory.transact(subjects, decide).await
+    }
+
+    async fn events(&self, query: &EventQuery) -> Result<Read<Vec<RecordedEvent>>, StoreError> {
+        self.memory.events(query).await
+    }
+
+    async fn prune(&self, retention: &Retention) -> Result<Pruned, StoreError> {
+        self.memory.prune(retention).await
     }
 
     async fn touch(&self, uses: &[Use]) -> Result<(), StoreError> {

@@ -9,7 +9,7 @@ use portcullis::store::{
 use portcullis::timestamp::Timestamp;
 
 use super::Place;
-use super::sample::{add, adding, digest, disable, id, is_found, position, record, rotate};
+use super::sample::{add, adding, digest, disable, event, id, is_found, position, record, rotate};
 
 /// Everything that an error says of itself, and of what is underneath.
 pub(crate) fn chain(error: &StoreError) -> String {
@@ -142,6 +142,7 @@ async fn an_error_names_no_value_of_a_row() {
         record: record(8),
         digest: digest(7),
         replay: None,
+        event: event(),
     });
     let digest_taken = store
         .transact(Subjects::default(), decide)
@@ -172,15 +173,16 @@ async fn a_key_is_revoked_whatever_the_reason() {
     let Some(place) = Place::new() else { return };
     let store = place.store().await;
     add(&store, 1).await;
-    let decide: Decide = Box::new(|rows| {
-        Decision::Update(KeyRecord {
+    let decide: Decide = Box::new(|rows| Decision::Update {
+        record: KeyRecord {
             revoked: Some(Revocation {
                 at: Timestamp::UNIX_EPOCH,
                 by: Provenance::System,
                 reason: Some("le\0ak".to_owned()),
             }),
             ..rows.target.clone().unwrap()
-        })
+        },
+        event: event(),
     });
     store.transact(super::sample::on(1), decide).await.unwrap();
     let revoked = store.get(&id(1)).await.unwrap().value.unwrap().revoked;

@@ -11,7 +11,9 @@ use portcullis::timestamp::Timestamp;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
-use super::sample::{add, committed, digest, disable, id, is_found, on, position, record, rotate};
+use super::sample::{
+    add, committed, digest, disable, event, id, is_found, on, position, record, rotate,
+};
 use super::{PATIENCE, Place, soon};
 
 fn revocation() -> Revocation {
@@ -41,6 +43,7 @@ fn made_by_1(number: u8) -> Decide {
             },
             digest: digest(number),
             replay: None,
+            event: event(),
         },
         _ => Decision::Refuse(Refusal::CallerDead),
     })
@@ -179,6 +182,7 @@ async fn there_is_one_first_key() {
                         record: record(number),
                         digest: digest(number),
                         replay: None,
+                        event: event(),
                     }
                 });
                 store
@@ -226,6 +230,7 @@ async fn a_request_that_comes_twice_at_once_makes_one_key() {
                         made: id(number),
                         expires_at: Timestamp::MAX,
                     }),
+                    event: event(),
                 },
             });
             makers.spawn(async move { store.transact(request, decide).await.unwrap().outcome });
@@ -287,7 +292,10 @@ async fn two_that_change_each_other_both_get_through() {
                 assert!(rows.caller.is_some());
                 let mut record = rows.target.clone().unwrap();
                 record.enabled = round % 2 == 0;
-                Decision::Update(record)
+                Decision::Update {
+                    record: record,
+                    event: event(),
+                }
             });
             changes.spawn(async move { store.transact(subjects, decide).await });
         }
@@ -314,7 +322,10 @@ async fn a_deadlock_with_somebody_who_types_is_tried_again() {
         caller: Some(digest(1)),
         ..on(2)
     };
-    let decide: Decide = Box::new(|rows| Decision::Update(rows.target.clone().unwrap()));
+    let decide: Decide = Box::new(|rows| Decision::Update {
+        record: rows.target.clone().unwrap(),
+        event: event(),
+    });
     let writer = store.clone();
     let write = tokio::spawn(async move { writer.transact(subjects, decide).await });
     let waits = "wait_event_type = 'Lock'";

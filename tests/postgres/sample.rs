@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use portcullis::key::{KeyDigest, KeyHint, KeyId};
 use portcullis::scope::ScopeSet;
 use portcullis::store::{
-    Decide, Decision, Falsifies, KeyName, KeyRecord, KeyStore, Metadata, Outcome, Owner, Position,
-    Previous, Provenance, Refusal, Source, StoreError, Subjects, Transacted, Where,
+    Decide, Decision, Event, EventKind, Falsifies, KeyName, KeyRecord, KeyStore, Metadata, Outcome,
+    Owner, Position, Previous, Provenance, Refusal, Source, StoreError, Subjects, Transacted,
+    Where,
 };
 use portcullis::timestamp::Timestamp;
 
@@ -19,6 +20,15 @@ pub(crate) fn digest(number: u8) -> KeyDigest {
     KeyDigest::from_bytes([number; 32])
 }
 
+/// A line for the trail.
+pub(crate) fn event() -> Event {
+    Event::new(
+        EventKind::Changed,
+        Provenance::System,
+        Timestamp::UNIX_EPOCH,
+    )
+}
+
 pub(crate) fn record(number: u8) -> KeyRecord {
     KeyRecord {
         id: id(number),
@@ -27,6 +37,9 @@ pub(crate) fn record(number: u8) -> KeyRecord {
         environment: "live".parse().unwrap(),
         hint: KeyHint::from_stored("acme_live_3Jd4").unwrap(),
         scopes: ScopeSet::from_stored("reports:read").unwrap(),
+        roles: portcullis::scope::RoleSet::empty(),
+        resources: None,
+        allowed_ips: None,
         enabled: true,
         created_at: Timestamp::UNIX_EPOCH,
         created_by: Provenance::System,
@@ -43,6 +56,7 @@ pub(crate) fn adding(number: u8) -> Decide {
         record: record(number),
         digest: digest(number),
         replay: None,
+        event: event(),
     })
 }
 
@@ -52,11 +66,12 @@ pub(crate) async fn add(store: &dyn KeyStore, number: u8) -> u64 {
 }
 
 pub(crate) async fn disable(store: &dyn KeyStore, number: u8) -> Result<Transacted, StoreError> {
-    let decide: Decide = Box::new(|rows| {
-        Decision::Update(KeyRecord {
+    let decide: Decide = Box::new(|rows| Decision::Update {
+        record: KeyRecord {
             enabled: false,
             ..rows.target.clone().unwrap()
-        })
+        },
+        event: event(),
     });
     store.transact(on(number), decide).await
 }
@@ -88,6 +103,7 @@ pub(crate) async fn rotate(
         Decision::Rotate {
             record,
             digest: digest(to),
+            event: event(),
         }
     });
     store.transact(on(1), decide).await

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::links::cut_short;
-use super::sample::{add, adding, digest, disable, id, is_found, on, position, refuse};
+use super::sample::{add, adding, digest, disable, event, id, is_found, on, position, refuse};
 use super::{Hand, Place, soon};
 
 /// As long as a request waits for a look-up.
@@ -188,6 +188,7 @@ async fn a_writer_that_stands_still_is_ended_by_the_server() {
             record: super::sample::record(9),
             digest: digest(9),
             replay: None,
+            event: event(),
         }
     });
     let standing = std::thread::spawn(move || {

@@ -7,7 +7,9 @@ use portcullis::store::{
 };
 use portcullis::timestamp::Timestamp;
 
-use super::{Place, add, committed, digest, disable, id, position, record, rotate, touched_since};
+use super::{
+    Place, add, committed, digest, disable, event, id, position, record, rotate, touched_since,
+};
 
 /// What `$KEY` stands for.
 const KEY: &str = "INTO portcullis_keys \
@@ -482,6 +484,7 @@ async fn make(store: &SqliteStore, request: &Subjects, number: u8, until: Timest
             made: id(number),
             expires_at: until,
         }),
+        event: event(),
     });
     store.transact(request.clone(), decide).await.unwrap();
 }

@@ -12,8 +12,8 @@ use std::path::PathBuf;
 use portcullis::key::{KeyDigest, KeyHint, KeyId};
 use portcullis::scope::ScopeSet;
 use portcullis::store::{
-    Decide, Decision, Falsifies, KeyName, KeyRecord, KeyStore, Metadata, Outcome, Owner, Position,
-    Previous, Provenance, SqliteStore, StoreError, Subjects, Transacted, Where,
+    Decide, Decision, Event, EventKind, Falsifies, KeyName, KeyRecord, KeyStore, Metadata, Outcome,
+    Owner, Position, Previous, Provenance, SqliteStore, StoreError, Subjects, Transacted, Where,
 };
 use portcullis::timestamp::Timestamp;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -78,6 +78,15 @@ fn digest(number: u8) -> KeyDigest {
     KeyDigest::from_bytes([number; 32])
 }
 
+/// A line for the trail.
+fn event() -> Event {
+    Event::new(
+        EventKind::Changed,
+        Provenance::System,
+        Timestamp::UNIX_EPOCH,
+    )
+}
+
 fn record(number: u8) -> KeyRecord {
     KeyRecord {
         id: id(number),
@@ -86,6 +95,9 @@ fn record(number: u8) -> KeyRecord {
         environment: "live".parse().unwrap(),
         hint: KeyHint::from_stored("acme_live_3Jd4").unwrap(),
         scopes: ScopeSet::from_stored("reports:read").unwrap(),
+        roles: portcullis::scope::RoleSet::empty(),
+        resources: None,
+        allowed_ips: None,
         enabled: true,
         created_at: Timestamp::UNIX_EPOCH,
         created_by: Provenance::System,
@@ -103,6 +115,7 @@ async fn insert(store: &SqliteStore, record: KeyRecord, number: u8) -> Result<u6
         record: record.clone(),
         digest,
         replay: None,
+        event: event(),
     });
     let transacted = store.transact(Subjects::default(), decide).await?;
     Ok(committed(&transacted).0)
@@ -113,11 +126,12 @@ async fn add(store: &SqliteStore, number: u8) -> u64 {
 }
 
 async fn disable(store: &SqliteStore, number: u8) -> Result<Transacted, StoreError> {
-    let decide: Decide = Box::new(|rows| {
-        Decision::Update(KeyRecord {
+    let decide: Decide = Box::new(|rows| Decision::Update {
+        record: KeyRecord {
             enabled: false,
             ..rows.target.clone().unwrap()
-        })
+        },
+        event: event(),
     });
     store.transact(on(number), decide).await
 }
@@ -141,6 +155,7 @@ async fn rotate(store: &SqliteStore, to: u8, end: Timestamp) -> Result<Transacte
         Decision::Rotate {
             record,
             digest: digest(to),
+            event: event(),
         }
     });
     store.transact(on(1), decide).await

@@ -10,7 +10,7 @@ use crate::key::{Environment, KeyDigest, KeyId};
 use crate::keyring::authority::{self, Draft, Expiry, KeyPatch, SelfService};
 use crate::keyring::caller::Caller;
 use crate::principal::{Known, Principal, Span};
-use crate::scope::ScopeSet;
+use crate::scope::{Roles, ScopeSet};
 use crate::store::{
     Decision, FoundKey, KeyName, KeyRecord, Metadata, Owner, Provenance, Refusal, Revocation, Rows,
 };
@@ -44,6 +44,9 @@ fn record(id: &str, grants: &[&str]) -> KeyRecord {
         environment: environment("live"),
         hint: crate::key::KeyHint::from_stored("acme_live_0000").unwrap(),
         scopes: scopes(grants),
+        roles: crate::scope::RoleSet::empty(),
+        resources: None,
+        allowed_ips: None,
         enabled: true,
         created_at: at(-100),
         created_by: Provenance::System,
@@ -89,8 +92,12 @@ impl Scene {
                 owner: Owner::parse("acme").unwrap(),
                 environment: environment("live"),
                 scopes: scopes(&["a:x"]),
+                roles: crate::scope::RoleSet::empty(),
+                resources: None,
+                allowed_ips: None,
                 expiry: Expiry::AsCaller,
                 metadata: Metadata::default(),
+                made_elsewhere: false,
                 only_first: false,
                 request: None,
             },
@@ -113,6 +120,8 @@ impl Scene {
             target: self.target.clone(),
             ever_had_a_key: self.ever_had_a_key,
             replay: None,
+            live_keys: 0,
+            digest_holder: None,
         }
     }
 }
@@ -316,7 +325,7 @@ fn creating() {
     for (name, setting, expected) in tests {
         let mut scene = Scene::new();
         setting(&mut scene);
-        let result = authority::create(&key(), &scene.draft, &scene.rows());
+        let result = authority::create(&key(), &scene.draft, &Roles::default(), &scene.rows());
         let result = result.map(|decision| match decision {
             Decision::Insert { record, digest, .. } => {
                 assert_eq!(digest, scene.draft.digest, "{name}");
@@ -341,7 +350,7 @@ enum Done {
 
 fn done(name: &str, decision: Decision, before: &KeyRecord) -> Done {
     match decision {
-        Decision::Update(after) => {
+        Decision::Update { record: after, .. } => {
             assert_ne!(after, *before, "{name}");
             Done::Written
         }
@@ -512,8 +521,14 @@ fn changing() {
         let mut scene = Scene::new();
         setting(&mut scene);
         let rows = scene.rows();
-        let result = authority::update(&key(), &patch, SelfService::default(), &rows)
-            .map(|decision| done(name, decision, rows.target.as_ref().unwrap()));
+        let result = authority::update(
+            &key(),
+            &patch,
+            SelfService::default(),
+            &Roles::default(),
+            &rows,
+        )
+        .map(|decision| done(name, decision, rows.target.as_ref().unwrap()));
         assert_eq!(result, expected, "{name}");
     }
 }
@@ -596,7 +611,7 @@ fn revoking() {
         let mut scene = Scene::new();
         setting(&mut scene);
         let rows = scene.rows();
-        let result = authority::revoke(&key(), Some("why"), &rows)
+        let result = authority::revoke(&key(), Some("why"), &Roles::default(), &rows)
             .map(|decision| done(name, decision, rows.target.as_ref().unwrap()));
         assert_eq!(result, expected, "{name}");
     }
@@ -605,8 +620,8 @@ fn revoking() {
 #[test]
 fn a_revocation_says_when_by_whom_and_why() {
     let rows = Scene::new().rows();
-    let decision = authority::revoke(&key(), Some("why"), &rows).unwrap();
-    let Decision::Update(after) = decision else {
+    let decision = authority::revoke(&key(), Some("why"), &Roles::default(), &rows).unwrap();
+    let Decision::Update { record: after, .. } = decision else {
         panic!("{decision:?}");
     };
     let revocation = Revocation {
@@ -632,20 +647,27 @@ fn the_application_itself_may_do_everything() {
     scene.target().environment = environment("test");
     let rows = scene.rows();
     let system = Caller::System;
-    assert!(authority::create(&system, &scene.draft, &rows).is_ok());
+    assert!(authority::create(&system, &scene.draft, &Roles::default(), &rows).is_ok());
     assert!(
         authority::update(
             &system,
             &patch(Some("after"), None),
             SelfService::default(),
+            &Roles::default(),
             &rows
         )
         .is_ok()
     );
-    assert!(authority::revoke(&system, None, &rows).is_ok());
+    assert!(authority::revoke(&system, None, &Roles::default(), &rows).is_ok());
     scene.target().revoked = revoked();
     let rename = patch(Some("after"), None);
-    let result = authority::update(&system, &rename, SelfService::default(), &scene.rows());
+    let result = authority::update(
+        &system,
+        &rename,
+        SelfService::default(),
+        &Roles::default(),
+        &scene.rows(),
+    );
     assert_eq!(
         result.unwrap_err(),
         Refusal::KeyRevoked,
@@ -713,8 +735,8 @@ fn a_request_that_comes_again_gets_another_secret_for_the_key_that_it_made() {
             made: id(TARGET),
             expires_at: at(1),
         });
-        let decision = authority::create(&key(), &scene.draft, &rows);
-        if let Ok(Decision::Rotate { record, digest }) = &decision {
+        let decision = authority::create(&key(), &scene.draft, &Roles::default(), &rows);
+        if let Ok(Decision::Rotate { record, digest, .. }) = &decision {
             let made = scene.target.clone().unwrap();
             let hint = scene.draft.hint.clone();
             assert_eq!(*record, KeyRecord { hint, ..made }, "{name}");
@@ -734,7 +756,7 @@ fn a_request_that_comes_again_gets_another_secret_for_the_key_that_it_made() {
         made: id(TARGET),
         expires_at: at(1),
     });
-    let decision = authority::create(&key(), &scene.draft, &rows).unwrap();
+    let decision = authority::create(&key(), &scene.draft, &Roles::default(), &rows).unwrap();
     let Decision::Insert { replay, .. } = decision else {
         panic!("a key that was deleted by hand is made again: {decision:?}");
     };

@@ -14,7 +14,7 @@ use crate::key::{Environment, KeyDigest, KeyHint};
 use crate::keyring::authority::{self, Draft, End, Expiry, KeyPatch, Rotation, SelfService};
 use crate::keyring::caller::Caller;
 use crate::principal::{Known, Principal, Span};
-use crate::scope::ScopeSet;
+use crate::scope::{Roles, ScopeSet};
 use crate::store::{
     Decision, FoundKey, KeyName, KeyRecord, Metadata, Owner, Previous, Provenance, Refusal, Replay,
     Revocation, Rows, Whose,
@@ -177,9 +177,9 @@ enum Verdict {
 fn verdict_of(result: &Result<Decision, Refusal>) -> Verdict {
     match result {
         Ok(Decision::Insert { .. }) => Verdict::Makes,
-        Ok(Decision::Update(_)) => Verdict::Changes,
+        Ok(Decision::Update { .. }) => Verdict::Changes,
         Ok(Decision::Rotate { .. }) => Verdict::Rotates,
-        Ok(Decision::EndPrevious(_)) => Verdict::EndsPrevious,
+        Ok(Decision::EndPrevious { .. }) => Verdict::EndsPrevious,
         Ok(Decision::RevokeAll { .. }) => Verdict::RevokesAll,
         Ok(Decision::Keep) => Verdict::Keeps,
         Ok(Decision::Refuse(refusal)) | Err(refusal) => match refusal {
@@ -193,6 +193,7 @@ fn verdict_of(result: &Result<Decision, Refusal>) -> Verdict {
             Refusal::KeyRevoked => Verdict::Revoked,
             Refusal::KeyExpired => Verdict::Expired,
             Refusal::UndeclaredEnvironment => Verdict::Undeclared,
+            Refusal::DigestTaken | Refusal::KeyLimitReached => unreachable!("nobody asked"),
         },
     }
 }
@@ -250,6 +251,9 @@ fn judge(asks: Asks<'_>, request: &Request, rows: &Rows) -> Verdict {
                     name: None,
                     enabled: None | Some(false),
                     scopes: None,
+                    roles: None,
+                    resources: None,
+                    allowed_ips: None,
                     expires_at: None,
                     metadata: None,
                 }
@@ -437,6 +441,8 @@ impl Scene {
             target,
             replay: None,
             ever_had_a_key: !chance.one_in(4),
+            live_keys: 0,
+            digest_holder: None,
         };
         if let Request::Create(draft) = &request {
             if draft.request.is_some() && chance.one_in(2) {
@@ -479,11 +485,12 @@ impl Scene {
 
     fn decide(&self) -> Result<Decision, Refusal> {
         let (caller, rows) = (self.caller(), &self.rows);
+        let roles = Roles::default();
         match &self.request {
-            Request::Create(draft) => authority::create(&caller, draft, rows),
+            Request::Create(draft) => authority::create(&caller, draft, &roles, rows),
             Request::Update(patch, renewal) => {
                 let self_service = SelfService { renewal: *renewal };
-                authority::update(&caller, patch, self_service, rows)
+                authority::update(&caller, patch, self_service, &roles, rows)
             }
             Request::Rotate(grace, renewal, environment) => {
                 let rotation = Rotation {
@@ -493,11 +500,11 @@ impl Scene {
                     grace: *grace,
                     self_service: SelfService { renewal: *renewal },
                 };
-                authority::rotate(&caller, &rotation, rows)
+                authority::rotate(&caller, &rotation, &roles, rows)
             }
-            Request::EndPrevious => authority::end_previous(&caller, rows),
-            Request::Revoke => authority::revoke(&caller, Some("why"), rows),
-            Request::RevokeAll(whose) => authority::revoke_all(&caller, whose, "why", rows),
+            Request::EndPrevious => authority::end_previous(&caller, &roles, rows),
+            Request::Revoke => authority::revoke(&caller, Some("why"), &roles, rows),
+            Request::RevokeAll(whose) => authority::revoke_all(&caller, whose, "why", &roles, rows),
         }
     }
 }
@@ -541,6 +548,9 @@ fn random_record(chance: &mut Chance, id: &str) -> KeyRecord {
             .unwrap(),
         hint: hint("0000"),
         scopes: random_scopes(chance),
+        roles: crate::scope::RoleSet::empty(),
+        resources: None,
+        allowed_ips: None,
         enabled: !chance.one_in(5),
         created_at: at(-100),
         created_by: Provenance::System,
@@ -571,6 +581,9 @@ fn random_request(chance: &mut Chance) -> Request {
             owner: random_owner(chance),
             environment: chance.pick(&["live", "live", "test"]).parse().unwrap(),
             scopes: random_scopes(chance),
+            roles: crate::scope::RoleSet::empty(),
+            resources: None,
+            allowed_ips: None,
             expiry: match chance.below(6) {
                 0 | 1 => Expiry::AsCaller,
                 2 => Expiry::Never,
@@ -579,6 +592,7 @@ fn random_request(chance: &mut Chance) -> Request {
                 _ => Expiry::In(chance.pick(&[Duration::MAX, Duration::from_secs(1)])),
             },
             metadata: Metadata::default(),
+            made_elsewhere: false,
             only_first: chance.one_in(10),
             request: chance.one_in(3).then_some([1; 32]),
         })),
@@ -589,6 +603,9 @@ fn random_request(chance: &mut Chance) -> Request {
                     .then(|| KeyName::parse(chance.pick(&["before", "after"])).unwrap()),
                 enabled: chance.pick(&[None, None, Some(true), Some(false)]),
                 scopes: chance.one_in(3).then(|| random_scopes(chance)),
+                roles: None,
+                resources: None,
+                allowed_ips: None,
                 expires_at: match chance.below(6) {
                     0 => Some(End::Never),
                     1 | 2 => Some(End::At(at(chance.pick(&[-1, 0, 1, 5, 10, 20])))),
@@ -619,12 +636,15 @@ fn random_request(chance: &mut Chance) -> Request {
 /// Whoever asks: the dead stay dead, and a change changes what was asked about and nothing else.
 fn assert_nothing_else_changes(scene: &Scene, decision: &Decision) {
     let target = scene.rows.target.as_ref();
-    if let Decision::Update(after) = decision {
+    if let Decision::Update { record: after, .. } = decision {
         let before = target.unwrap();
         assert!(before.revoked.is_none(), "revoked is for ever");
         let rest = KeyRecord {
             name: after.name.clone(),
             scopes: after.scopes.clone(),
+            roles: after.roles.clone(),
+            resources: after.resources.clone(),
+            allowed_ips: after.allowed_ips.clone(),
             enabled: after.enabled,
             expires_at: after.expires_at,
             metadata: after.metadata.clone(),
@@ -633,7 +653,7 @@ fn assert_nothing_else_changes(scene: &Scene, decision: &Decision) {
         };
         assert_eq!(*after, rest);
     }
-    if let Decision::Rotate { record, digest } = decision {
+    if let Decision::Rotate { record, digest, .. } = decision {
         let before = target.unwrap();
         assert!(before.revoked.is_none(), "revoked is for ever");
         assert_eq!(*digest, NEW_DIGEST);
@@ -651,7 +671,7 @@ fn assert_nothing_else_changes(scene: &Scene, decision: &Decision) {
         };
         assert_eq!(*record, rest);
     }
-    if let Decision::EndPrevious(record) = decision {
+    if let Decision::EndPrevious { record, .. } = decision {
         let rest = KeyRecord {
             previous: None,
             ..target.unwrap().clone()
@@ -697,7 +717,7 @@ fn assert_nobody_rises(scene: &Scene, decision: &Decision) {
             assert!(record.enabled && record.revoked.is_none() && record.previous.is_none());
             assert_eq!((record.created_at, record.last_used_at), (rows.now, None));
         }
-        Decision::Update(after) => {
+        Decision::Update { record: after, .. } => {
             let before = target.unwrap();
             owned(&after.owner);
             let only_less = KeyRecord {
@@ -721,7 +741,7 @@ fn assert_nobody_rises(scene: &Scene, decision: &Decision) {
             let renews = matches!(scene.request, Request::Rotate(_, true, _));
             assert!(!is_oneself || renews || matches!(scene.request, Request::Create(_)));
         }
-        Decision::EndPrevious(record) => owned(&record.owner),
+        Decision::EndPrevious { record, .. } => owned(&record.owner),
         Decision::RevokeAll { .. } => assert!(rules_all),
         Decision::Keep => owned(&target.unwrap().owner),
         Decision::Refuse(_) => unreachable!(),
@@ -760,7 +780,7 @@ fn a_hundred_thousand_random_requests_are_judged_as_the_rules_say_and_nobody_ris
             scene.rows
         );
         match (&scene.request, &decision) {
-            (Request::Update(patch, _), Decision::Update(record)) => {
+            (Request::Update(patch, _), Decision::Update { record, .. }) => {
                 assert_eq!(*record, after(scene.rows.target.as_ref().unwrap(), patch));
             }
             (Request::Create(draft), Decision::Insert { record, .. }) => {

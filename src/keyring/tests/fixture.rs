@@ -12,8 +12,9 @@ use crate::keyring::{
 };
 use crate::principal::Principal;
 use crate::store::{
-    Decide, KeyName, KeyRecord, KeyStore, ListQuery, LookUp, MemoryStore, Nudges, Position, Read,
-    Source, StoreError, StoreId, Subjects, SyncReport, Transacted, Use,
+    Decide, EventQuery, KeyName, KeyRecord, KeyStore, ListQuery, LookUp, MemoryStore, Nudges,
+    Position, Pruned, Read, RecordedEvent, Retention, Source, StoreError, StoreId, Subjects,
+    SyncReport, Transacted, Use,
 };
 use crate::testing::{FakeClock, FaultStore, Faults};
 
@@ -271,6 +272,14 @@ impl KeyStore for Rerouted {
 
     async fn transact(&self, subjects: Subjects, decide: Decide) -> Result<Transacted, StoreError> {
         self.now().transact(subjects, decide).await
+    }
+
+    async fn events(&self, query: &EventQuery) -> Result<Read<Vec<RecordedEvent>>, StoreError> {
+        self.now().events(query).await
+    }
+
+    async fn prune(&self, retention: &Retention) -> Result<Pruned, StoreError> {
+        self.now().prune(retention).await
     }
 
     async fn touch(&self, uses: &[Use]) -> Result<(), StoreError> {

@@ -10,8 +10,9 @@ use crate::clock::Clock;
 use crate::key::{KeyDigest, KeyId};
 use crate::keyring::{Created, Keyring};
 use crate::store::{
-    Decide, KeyRecord, KeyStore, ListQuery, LookUp, MemoryStore, Nudges, Position, Read, Source,
-    StoreError, Subjects, SyncReport, Transacted, Use,
+    Decide, EventQuery, KeyRecord, KeyStore, ListQuery, LookUp, MemoryStore, Nudges, Position,
+    Pruned, Read, RecordedEvent, Retention, Source, StoreError, Subjects, SyncReport, Transacted,
+    Use,
 };
 use crate::testing::FakeClock;
 use crate::timestamp::Timestamp;
@@ -68,6 +69,14 @@ impl<S: KeyStore> KeyStore for Noted<S> {
 
     async fn transact(&self, subjects: Subjects, decide: Decide) -> Result<Transacted, StoreError> {
         self.inner.transact(subjects, decide).await
+    }
+
+    async fn events(&self, query: &EventQuery) -> Result<Read<Vec<RecordedEvent>>, StoreError> {
+        self.inner.events(query).await
+    }
+
+    async fn prune(&self, retention: &Retention) -> Result<Pruned, StoreError> {
+        self.inner.prune(retention).await
     }
 
     async fn touch(&self, uses: &[Use]) -> Result<(), StoreError> {

@@ -7,7 +7,7 @@ use crate::key::{GeneratedKey, KeyId};
 use crate::keyring::authority::{self, Draft, Expiry};
 use crate::keyring::caller::Caller;
 use crate::keyring::writes::Line;
-use crate::scope::ScopeSet;
+use crate::scope::{Roles, ScopeSet};
 use crate::store::{KeyName, Metadata, Owner, Provenance, Subjects};
 
 #[derive(Clone, Copy, Debug)]
@@ -233,8 +233,12 @@ async fn insert(replica: &Replica, key: GeneratedKey) {
         owner: Owner::parse("owner").unwrap(),
         environment: replica.keyring.format().default_environment().clone(),
         scopes: ScopeSet::empty(),
+        roles: crate::scope::RoleSet::empty(),
+        resources: None,
+        allowed_ips: None,
         expiry: Expiry::Never,
         metadata: Metadata::default(),
+        made_elsewhere: false,
         only_first: false,
         request: None,
     };
@@ -243,7 +247,8 @@ async fn insert(replica: &Replica, key: GeneratedKey) {
         by: Provenance::System,
         drafted: None,
     };
-    let decide = move |rows: &_| authority::create(&Caller::System, &draft, rows);
+    let decide =
+        move |rows: &_| authority::create(&Caller::System, &draft, &Roles::default(), rows);
     let write = replica
         .keyring
         .inner

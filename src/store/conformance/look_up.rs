@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use super::sample::{add, add_as, digest, id, moment, named, position, record, rename};
 use super::stage::Stage;
+use crate::allowed_ips::AllowedIps;
 use crate::clock::Clock as _;
 use crate::key::KeyHint;
-use crate::scope::ScopeSet;
+use crate::resources::Resources;
+use crate::scope::{RoleSet, ScopeSet};
 use crate::store::{
     Decision, FoundKey, KeyName, KeyRecord, ListQuery, Metadata, Owner, Provenance, Refusal,
-    Revocation, Source, Subjects,
+    Revocation, SessionId, Source, Subjects,
 };
 use crate::timestamp::Timestamp;
 
@@ -48,6 +50,11 @@ pub async fn a_key_is_found_with_all_its_fields(stage: &Stage) {
             environment: "eu1".parse().unwrap(),
             hint: KeyHint::from_stored("~!@#$%^&*()'\"").unwrap(),
             scopes: ScopeSet::from_stored("* keys:write reports:*").unwrap(),
+            roles: RoleSet::from_stored("Read_only a.b-c").unwrap(),
+            resources: Some(
+                Resources::from_stored(r#"{"a":[],"topic":["\"ü #'\\","2"]}"#).unwrap(),
+            ),
+            allowed_ips: Some(AllowedIps::from_stored("10.0.0.0/8 2001:db8::1").unwrap()),
             enabled: false,
             created_at: Timestamp::from_unix_micros(-1).unwrap(),
             created_by: Provenance::Key(id(1)),
@@ -64,8 +71,9 @@ pub async fn a_key_is_found_with_all_its_fields(stage: &Stage) {
         KeyRecord {
             id: "key_0123456789abcdef".parse().unwrap(),
             scopes: ScopeSet::empty(),
+            resources: Some(Resources::none()),
             created_at: Timestamp::MIN,
-            created_by: Provenance::AdminToken,
+            created_by: Provenance::Session(SessionId::parse("key: ü'%").unwrap()),
             expires_at: Some(Timestamp::from_unix_micros(1).unwrap()),
             revoked: Some(Revocation {
                 at: Timestamp::MIN,

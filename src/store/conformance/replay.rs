@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::sample::{add, digest, id, position, record, rename, rows};
+use super::sample::{add, digest, event, id, position, record, rename, rows};
 use super::stage::Stage;
 use crate::clock::Clock as _;
 use crate::key::KeyId;
@@ -38,6 +38,7 @@ async fn make(
         record: record(number),
         digest: digest(number),
         replay: Some(replay(id(number), until)),
+        event: event(),
     });
     store.transact(request, decide).await
 }
@@ -67,6 +68,7 @@ pub async fn a_request_is_remembered_with_the_key_it_made(stage: &Stage) {
     let rotate: Decide = Box::new(|rows| Decision::Rotate {
         record: rows.target.clone().unwrap(),
         digest: digest(3),
+        event: event(),
     });
     let answer = stage.other().transact(request(1), rotate).await.unwrap();
     assert!(answer.revision > before.revision);

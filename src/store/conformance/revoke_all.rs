@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::sample::{
-    add, add_as, change, committed, digest, id, moment, on, position, record, revoked,
+    add, add_as, change, committed, digest, event, id, moment, on, position, record, revoked,
 };
 use super::stage::Stage;
 use crate::store::{
@@ -121,6 +121,7 @@ pub async fn all_keys_are_revoked(stage: &Stage) {
         Decision::Rotate {
             record,
             digest: digest(10),
+            event: event(),
         }
     });
     let rotated = stage.store().transact(on(id(1)), rotate).await.unwrap();

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use tokio::task::JoinSet;
 
 use super::sample::{
-    Committed, add, add_as, change, committed, digest, id, keep, moment, named, on, position,
-    record,
+    Committed, add, add_as, change, committed, digest, event, id, keep, moment, named, on,
+    position, record,
 };
 use super::stage::Stage;
 use crate::key::KeyHint;
@@ -35,6 +35,7 @@ fn rotating(number: u32, grace: Option<Timestamp>) -> Decide {
         Decision::Rotate {
             record,
             digest: digest(number),
+            event: event(),
         }
     })
 }
@@ -53,10 +54,13 @@ async fn rotate(store: &dyn KeyStore, to: u32, grace: Option<Timestamp>) -> Comm
 }
 
 fn ending(rows: &Rows) -> Decision {
-    Decision::EndPrevious(KeyRecord {
-        previous: None,
-        ..rows.target.clone().unwrap()
-    })
+    Decision::EndPrevious {
+        record: KeyRecord {
+            previous: None,
+            ..rows.target.clone().unwrap()
+        },
+        event: event(),
+    }
 }
 
 /// The key is `record` whichever way it is read, and the secrets of these numbers open it, each
@@ -241,6 +245,7 @@ pub async fn a_rotation_changes_nothing_else(stage: &Stage) {
             ..another(rows.target.clone().unwrap())
         },
         digest: digest(2),
+        event: event(),
     });
     let answer = stage.store().transact(on(id(1)), decide).await;
     let expected = KeyRecord {
@@ -385,6 +390,7 @@ pub async fn a_rotation_needs_its_target(stage: &Stage) {
         let rotate: Decide = Box::new(move |_| Decision::Rotate {
             record: record.clone(),
             digest: digest(3),
+            event: event(),
         });
         assert!(
             stage
@@ -394,7 +400,10 @@ pub async fn a_rotation_needs_its_target(stage: &Stage) {
                 .is_err()
         );
         let record = rotated.clone();
-        let end: Decide = Box::new(move |_| Decision::EndPrevious(record.clone()));
+        let end: Decide = Box::new(move |_| Decision::EndPrevious {
+            record: record.clone(),
+            event: event(),
+        });
         assert!(stage.store().transact(subjects, end).await.is_err());
     }
     assert_eq!(position(stage.store()).await, before);

@@ -5,8 +5,9 @@ use std::sync::mpsc;
 use crate::key::{KeyDigest, KeyHint, KeyId};
 use crate::scope::ScopeSet;
 use crate::store::{
-    Decide, Decision, KeyName, KeyRecord, KeyStore, Metadata, Outcome, Owner, Position, Provenance,
-    Refusal, Revocation, Rows, StoreError, StoreId, Subjects, Touched, Transacted,
+    Decide, Decision, Event, EventKind, KeyName, KeyRecord, KeyStore, Metadata, Outcome, Owner,
+    Position, Provenance, Refusal, Revocation, Rows, StoreError, StoreId, Subjects, Touched,
+    Transacted,
 };
 use crate::timestamp::Timestamp;
 
@@ -42,6 +43,9 @@ pub(super) fn record(number: u32) -> KeyRecord {
         environment: "live".parse().unwrap(),
         hint: KeyHint::from_stored("acme_live_3Jd4").unwrap(),
         scopes: ScopeSet::from_stored("reports:read").unwrap(),
+        roles: crate::scope::RoleSet::empty(),
+        resources: None,
+        allowed_ips: None,
         enabled: true,
         created_at: moment(number),
         created_by: Provenance::System,
@@ -51,6 +55,11 @@ pub(super) fn record(number: u32) -> KeyRecord {
         last_used_at: None,
         previous: None,
     }
+}
+
+/// A line for the trail.
+pub(super) fn event() -> Event {
+    Event::new(EventKind::Changed, Provenance::System, moment(0))
 }
 
 pub(super) fn named(mut record: KeyRecord, name: &str) -> KeyRecord {
@@ -74,6 +83,7 @@ pub(super) fn inserting(record: KeyRecord, digest: KeyDigest) -> Decide {
         record: record.clone(),
         digest,
         replay: None,
+        event: event(),
     })
 }
 
@@ -122,7 +132,10 @@ pub(super) async fn change(
     id: KeyId,
     change: impl Fn(KeyRecord) -> KeyRecord + Send + 'static,
 ) -> Result<Transacted, StoreError> {
-    let decide = move |rows: &Rows| Decision::Update(change(rows.target.clone().unwrap()));
+    let decide = move |rows: &Rows| Decision::Update {
+        record: change(rows.target.clone().unwrap()),
+        event: event(),
+    };
     store.transact(on(id), Box::new(decide)).await
 }
 

@@ -1,7 +1,7 @@
 //! Writing down when secrets were last used.
 
 use super::sample::{
-    add, change, committed, digest, id, moment, on, position, record, rename, revoked,
+    add, change, committed, digest, event, id, moment, on, position, record, rename, revoked,
 };
 use super::stage::Stage;
 use crate::key::KeyDigest;
@@ -42,6 +42,7 @@ async fn add_with_two_secrets(stage: &Stage) -> KeyRecord {
             ..record(1)
         },
         digest: digest(2),
+        event: event(),
     });
     committed(stage.store().transact(on(id(1)), rotate).await.unwrap()).record
 }

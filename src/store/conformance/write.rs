@@ -5,13 +5,15 @@ use std::collections::BTreeSet;
 use tokio::task::JoinSet;
 
 use super::sample::{
-    add, add_as, change, committed, digest, id, inserting, keep, moment, named, on, position,
-    record, rename, revoked, rows,
+    add, add_as, change, committed, digest, event, id, inserting, keep, moment, named, on,
+    position, record, rename, revoked, rows,
 };
 use super::stage::Stage;
+use crate::allowed_ips::AllowedIps;
 use crate::clock::Clock as _;
 use crate::key::KeyDigest;
-use crate::scope::ScopeSet;
+use crate::resources::Resources;
+use crate::scope::{RoleSet, ScopeSet};
 use crate::store::{
     Decide, Decision, KeyRecord, Metadata, Outcome, Owner, Refusal, Revocation, Source,
     StoreErrorKind, Subjects, Touched,
@@ -47,6 +49,9 @@ pub async fn a_write_is_seen_by_other_handles(stage: &Stage) {
         expires_at: Some(moment(5)),
         owner: Owner::parse("another").unwrap(),
         scopes: ScopeSet::from_stored("a b").unwrap(),
+        roles: RoleSet::from_stored("r").unwrap(),
+        resources: Some(Resources::none()),
+        allowed_ips: Some(AllowedIps::from_stored("::1").unwrap()),
         metadata: Metadata::parse(r#"{"a":[1]}"#).unwrap(),
         ..revoked(named(record(1), "another"))
     };
@@ -124,7 +129,7 @@ pub async fn a_decision_sees_its_rows(stage: &Stage) {
     let subjects = Subjects {
         caller: Some(digest(1)),
         target: Some(id(2)),
-        replay: None,
+        ..Subjects::default()
     };
     let rows = rows(stage.store(), subjects).await;
     let caller = rows.caller.unwrap();
@@ -142,7 +147,7 @@ pub async fn a_decision_sees_no_rows_where_there_are_none(stage: &Stage) {
     let nobody = Subjects {
         caller: Some(digest(1)),
         target: Some(id(1)),
-        replay: None,
+        ..Subjects::default()
     };
     let seen = rows(stage.store(), nobody).await;
     assert_eq!((seen.caller, seen.target), (None, None));
@@ -215,7 +220,10 @@ pub async fn a_change_needs_its_target(stage: &Stage) {
     add(stage.store(), 1).await;
     let before = position(stage.store()).await;
     for subjects in [Subjects::default(), on(id(2))] {
-        let decide: Decide = Box::new(|_| Decision::Update(named(record(1), "another")));
+        let decide: Decide = Box::new(|_| Decision::Update {
+            record: named(record(1), "another"),
+            event: event(),
+        });
         assert!(stage.store().transact(subjects, decide).await.is_err());
     }
     assert_eq!(position(stage.store()).await, before);

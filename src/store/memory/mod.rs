@@ -14,6 +14,7 @@ use super::contract::{
 };
 use super::decision::{Decide, Decision, Outcome, Subjects, Transacted};
 use super::error::StoreError;
+use super::event::{EventQuery, Pruned, RecordedEvent, Retention};
 use super::record::KeyRecord;
 use crate::clock::{Clock, SystemClock};
 use crate::key::{KeyDigest, KeyId};
@@ -96,6 +97,14 @@ impl MemoryStore {
 
     fn now(&self) -> Timestamp {
         self.shared.clock.wall()
+    }
+
+    fn nudge(&self, revision: u64) {
+        self.shared.revision.send_if_modified(|sent| {
+            let moved = *sent < revision;
+            *sent = (*sent).max(revision);
+            moved
+        });
     }
 }
 
@@ -190,22 +199,34 @@ impl KeyStore for MemoryStore {
                 record,
                 digest,
                 replay,
+                event,
             } => {
                 let outcome = state.insert(record, digest, nonce)?;
                 state.remember(subjects.replay.zip(replay), rows.now);
+                state.record_event(&outcome, event);
                 outcome
             }
-            Decision::Update(record) => {
+            Decision::Update { record, event } => {
                 must_be_the_target(&rows, &record.id)?;
-                state.update(record, nonce)?
+                let outcome = state.update(record, nonce)?;
+                state.record_event(&outcome, event);
+                outcome
             }
-            Decision::Rotate { record, digest } => {
+            Decision::Rotate {
+                record,
+                digest,
+                event,
+            } => {
                 must_be_the_target(&rows, &record.id)?;
-                state.rotate(record, digest, nonce)?
+                let outcome = state.rotate(record, digest, nonce)?;
+                state.record_event(&outcome, event);
+                outcome
             }
-            Decision::EndPrevious(record) => {
+            Decision::EndPrevious { record, event } => {
                 must_be_the_target(&rows, &record.id)?;
-                state.end_previous(&record.id, nonce)?
+                let outcome = state.end_previous(&record.id, nonce)?;
+                state.record_event(&outcome, event);
+                outcome
             }
             Decision::RevokeAll { whose, revocation } => {
                 state.revoke_all(&whose, &revocation, nonce)
@@ -217,17 +238,31 @@ impl KeyStore for MemoryStore {
             store, revision, ..
         } = state.position;
         drop(state);
-        self.shared.revision.send_if_modified(|sent| {
-            let moved = *sent < revision;
-            *sent = (*sent).max(revision);
-            moved
-        });
+        self.nudge(revision);
         Ok(Transacted {
             now: rows.now,
             store,
             revision,
             outcome,
         })
+    }
+
+    async fn events(&self, query: &EventQuery) -> Result<Read<Vec<RecordedEvent>>, StoreError> {
+        let value = self.state().events(query);
+        Ok(Read {
+            now: self.now(),
+            value,
+        })
+    }
+
+    async fn prune(&self, retention: &Retention) -> Result<Pruned, StoreError> {
+        let nonce = i64::from_le_bytes(random());
+        let mut state = self.state();
+        let pruned = state.prune(retention, self.now(), nonce);
+        let revision = state.position.revision;
+        drop(state);
+        self.nudge(revision);
+        Ok(pruned)
     }
 
     async fn touch(&self, uses: &[Use]) -> Result<(), StoreError> {

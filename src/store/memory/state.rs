@@ -1,16 +1,20 @@
 //! What a memory store holds, and what each decision does to it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::key::{KeyDigest, KeyId};
 use crate::store::{
-    FoundKey, KeyRecord, ListQuery, MOST_KEYS_NAMED, Outcome, Position, Provenance, Replay,
-    ReplayKey, Revocation, Rows, StoreError, StoreErrorKind, Subjects, Touched, Use, Whose,
+    Event, EventQuery, FoundKey, KeyRecord, ListQuery, MOST_KEYS_NAMED, MOST_PRUNED, Outcome,
+    Owner, Position, Provenance, Pruned, RecordedEvent, Replay, ReplayKey, Retention, Revocation,
+    Rows, Status, StoreError, StoreErrorKind, Subjects, Touched, Use, Whose,
 };
 use crate::timestamp::Timestamp;
 
 /// How many revisions' change rows are kept. A keyring that is further behind starts afresh.
 const REVISIONS_KEPT: u64 = 10_000;
+
+/// How many things are pruned at once.
+const AT_ONCE: usize = MOST_PRUNED as usize;
 
 #[cfg_attr(test, derive(Clone))]
 pub(super) struct State {
@@ -21,6 +25,9 @@ pub(super) struct State {
     keys: BTreeMap<KeyId, Stored>,
     secrets: BTreeMap<KeyDigest, Secret>,
     replays: BTreeMap<[u8; 32], Replay>,
+    /// By number, which the next one is above those of all before.
+    events: BTreeMap<u64, (KeyId, Event)>,
+    next_event: u64,
     /// By revision. Each revision has at least one row, so that its nonce can be found.
     pub(super) changes: BTreeMap<u64, (i64, Vec<Touched>)>,
 }
@@ -50,6 +57,8 @@ impl State {
             keys: BTreeMap::new(),
             secrets: BTreeMap::new(),
             replays: BTreeMap::new(),
+            events: BTreeMap::new(),
+            next_event: 1,
             changes: BTreeMap::from([(0, (position.nonce, Vec::new()))]),
         }
     }
@@ -110,7 +119,22 @@ impl State {
             target: target.and_then(|id| self.record(id)),
             ever_had_a_key: self.ever_had_a_key,
             replay,
+            live_keys: subjects
+                .count_owner
+                .as_ref()
+                .map_or(0, |owner| self.live_keys(owner, now)),
+            digest_holder: subjects.digest.and_then(|digest| {
+                let holder = self.secrets.get(&digest)?;
+                self.record(&holder.key)
+            }),
         }
+    }
+
+    fn live_keys(&self, owner: &Owner, now: Timestamp) -> u64 {
+        let records = self.keys.values().map(|stored| &stored.record);
+        let theirs = records.filter(|record| record.owner == *owner);
+        let live = theirs.filter(|record| !is_dead(record, now));
+        live.map(|_| 1).sum()
     }
 
     pub(super) fn insert(
@@ -227,6 +251,7 @@ impl State {
             if stored.record.revoked.is_none() {
                 stored.record.revoked = Some(revocation.clone());
                 revoked += 1;
+                self.add_event(id.clone(), revocation.event());
                 if keys.len() < MOST_KEYS_NAMED {
                     keys.push(id);
                 }
@@ -302,6 +327,88 @@ impl State {
         }
     }
 
+    /// What a decision about one key has to tell of it, if it changed something.
+    pub(super) fn record_event(&mut self, outcome: &Outcome, event: Event) {
+        if let Outcome::Committed { record, .. } = outcome {
+            self.add_event(record.id.clone(), event);
+        }
+    }
+
+    fn add_event(&mut self, key: KeyId, event: Event) {
+        self.events.insert(self.next_event, (key, event));
+        self.next_event += 1;
+    }
+
+    pub(super) fn events(&self, query: &EventQuery) -> Vec<RecordedEvent> {
+        let EventQuery { key, before, limit } = query;
+        self.events
+            .range(..before.unwrap_or(u64::MAX))
+            .rev()
+            .filter(|(_, (id, _))| key.as_ref().is_none_or(|key| key == id))
+            .take(usize::try_from(*limit).unwrap_or(usize::MAX))
+            .map(|(&seq, (id, event))| RecordedEvent {
+                seq,
+                key: id.clone(),
+                event: event.clone(),
+            })
+            .collect()
+    }
+
+    pub(super) fn prune(&mut self, retention: &Retention, now: Timestamp, nonce: i64) -> Pruned {
+        let Retention { dead_keys, events } = retention;
+        let mut pruned = Pruned::default();
+        if let Some(before) = dead_keys.and_then(|kept| now.checked_sub(kept)) {
+            let makers: HashSet<&KeyId> = self
+                .keys
+                .values()
+                .filter_map(|stored| match &stored.record.created_by {
+                    Provenance::Key(maker) => Some(maker),
+                    _ => None,
+                })
+                .collect();
+            let records = self.keys.values().map(|stored| &stored.record);
+            let over = records.filter(|record| was_dead(record, before));
+            let over = over.filter(|record| !makers.contains(&record.id));
+            let over: Vec<KeyId> = over.map(|record| record.id.clone()).collect();
+            pruned.keys = self.delete(&over, nonce);
+            pruned.more |= pruned.keys > 0 && over.len() >= AT_ONCE;
+        }
+        if let Some(before) = events.and_then(|kept| now.checked_sub(kept)) {
+            let over = self
+                .events
+                .iter()
+                .filter(|(_, (_, event))| event.at < before);
+            let over: Vec<u64> = over.map(|(&seq, _)| seq).take(AT_ONCE).collect();
+            for seq in &over {
+                self.events.remove(seq);
+                pruned.events += 1;
+            }
+            pruned.more |= over.len() == AT_ONCE;
+        }
+        pruned
+    }
+
+    /// Deletes as many of these keys as are deleted at once.
+    fn delete(&mut self, ids: &[KeyId], nonce: i64) -> u64 {
+        let mut touched = Vec::new();
+        let mut deleted = 0;
+        for id in ids.iter().take(AT_ONCE) {
+            let Some(stored) = self.keys.remove(id) else {
+                continue;
+            };
+            touched.extend(stored.touched());
+            for digest in [Some(stored.digest), stored.previous].into_iter().flatten() {
+                self.secrets.remove(&digest);
+            }
+            self.replays.retain(|_, replay| replay.made != *id);
+            deleted += 1;
+        }
+        if deleted > 0 {
+            self.commit(touched, nonce);
+        }
+        deleted
+    }
+
     fn committed(&mut self, touched: Vec<Touched>, record: KeyRecord, nonce: i64) -> Outcome {
         self.commit(touched.clone(), nonce);
         Outcome::Committed { touched, record }
@@ -335,6 +442,20 @@ impl Secret {
             last_used_at: None,
         }
     }
+}
+
+/// Whether it is dead for good.
+fn is_dead(record: &KeyRecord, now: Timestamp) -> bool {
+    matches!(record.status(now), Status::Revoked | Status::Expired)
+}
+
+/// Whether it was dead already before this moment.
+fn was_dead(record: &KeyRecord, before: Timestamp) -> bool {
+    let ends = [
+        record.revoked.as_ref().map(|revoked| revoked.at),
+        record.expires_at,
+    ];
+    ends.into_iter().flatten().any(|end| end < before)
 }
 
 /// Where a key stands in the order of lists.

@@ -2,7 +2,7 @@
 //!
 //! How it is opened is in `connect`, the tables and the triggers that number every change in
 //! `schema`, what is read in `read` and `row`, what is written in `writing`, `subjects`, `transact`,
-//! `change`, `revoke_all` and `touch`. Changes are heard of, and asked for, on the one connection of `link`.
+//! `change`, `revoke_all`, `trail`, `prune` and `touch`. Changes are heard of, and asked for, on the one connection of `link`.
 //! What becomes of a connection when an answer does not come is in `connections` and `guard`.
 
 mod change;
@@ -13,6 +13,7 @@ mod guard;
 mod link;
 mod meta;
 mod nudges;
+mod prune;
 mod read;
 mod replica;
 mod revoke_all;
@@ -20,6 +21,7 @@ mod row;
 mod schema;
 mod subjects;
 mod touch;
+mod trail;
 mod transact;
 mod writing;
 
@@ -43,6 +45,7 @@ use super::contract::{
 };
 use super::decision::{Decide, Subjects, Transacted};
 use super::error::StoreError;
+use super::event::{EventQuery, Pruned, RecordedEvent, Retention};
 use super::record::KeyRecord;
 use crate::key::{KeyDigest, KeyId};
 
@@ -208,6 +211,18 @@ impl KeyStore for PostgresStore {
     async fn transact(&self, subjects: Subjects, decide: Decide) -> Result<Transacted, StoreError> {
         let writes = self.writes.clone();
         on_its_own(async move { transact::transact(&writes, subjects, decide).await }).await
+    }
+
+    async fn events(&self, query: &EventQuery) -> Result<Read<Vec<RecordedEvent>>, StoreError> {
+        let (lists, query) = (self.lists.clone(), query.clone());
+        let work = async move { trail::events(&lists, query).await };
+        on_its_own(within(PATIENCE, "reading the trail of keys", work)).await
+    }
+
+    async fn prune(&self, retention: &Retention) -> Result<Pruned, StoreError> {
+        let (writes, retention) = (self.writes.clone(), *retention);
+        let work = async move { prune::prune(&writes, retention).await };
+        on_its_own(within(PATIENCE, "deleting what was kept long enough", work)).await
     }
 
     async fn touch(&self, uses: &[Use]) -> Result<(), StoreError> {

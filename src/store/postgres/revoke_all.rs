@@ -50,12 +50,18 @@ macro_rules! living {
     };
 }
 
+/// Tells of those that it revokes, and of no other.
 macro_rules! revoke {
     ($whose:ident) => {
         concat!(
             chosen!($whose),
-            "UPDATE portcullis.keys SET revoked_at = $2, revoked_by = $3, revoked_reason = $4 \
-             WHERE revoked_at IS NULL AND id IN (SELECT id FROM chosen)"
+            ", revoked AS ( \
+                 UPDATE portcullis.keys \
+                 SET revoked_at = $2, revoked_by = $3, revoked_reason = $4 \
+                 WHERE revoked_at IS NULL AND id IN (SELECT id FROM chosen) \
+                 RETURNING id) \
+             INSERT INTO portcullis.events (key_id, done_at, done_by, what, detail) \
+             SELECT id, $2, $3, $5, $6::json FROM revoked"
         )
     };
 }
@@ -86,10 +92,13 @@ pub(super) async fn revoke_all(
         .fetch_all(&mut *connection)
         .await
         .map_err(failed(CONTEXT))?;
+    let event = revocation.event();
     let revoked = of(whose, revoke)
         .bind(row::to_sql(revocation.at))
         .bind(revocation.by.to_string())
         .bind(reason(revocation))
+        .bind(event.what.as_str())
+        .bind(event.detail.to_json())
         .execute(connection)
         .await
         .map_err(failed(CONTEXT))?

@@ -4,11 +4,14 @@ use sqlx::postgres::PgRow;
 use sqlx::{Decode, Postgres, Row as _, Type};
 use time::OffsetDateTime;
 
+use crate::allowed_ips::AllowedIps;
 use crate::key::KeyHint;
-use crate::scope::ScopeSet;
+use crate::resources::Resources;
+use crate::scope::{RoleSet, ScopeSet};
 use crate::store::{
-    Change, Falsifies, FoundKey, KeyName, KeyRecord, Metadata, Owner, Previous, Provenance,
-    Revocation, StoreError, StoreErrorKind, StoreId, Touched, Where,
+    Change, Event, EventDetail, EventKind, Falsifies, FoundKey, KeyName, KeyRecord, Metadata,
+    Owner, Previous, Provenance, RecordedEvent, Revocation, StoreError, StoreErrorKind, StoreId,
+    Touched, Where,
 };
 use crate::timestamp::Timestamp;
 
@@ -28,7 +31,8 @@ pub(super) use sent;
 macro_rules! key_columns {
     () => {
         concat!(
-            "k.id, k.name, k.owner, k.environment, k.hint, k.scopes, k.enabled, k.created_by, \
+            "k.id, k.name, k.owner, k.environment, k.hint, k.scopes, k.roles, \
+             k.resources::text AS resources, k.allowed_ips, k.enabled, k.created_by, \
              k.revoked_by, k.revoked_reason, k.metadata::text AS metadata, p.slot AS previous, \
              p.hint AS previous_hint, ",
             sent!("k.created_at" AS "created_at"),
@@ -105,6 +109,11 @@ pub(super) fn record(row: &PgRow) -> Result<KeyRecord, StoreError> {
         environment: parsed(row, "environment", |text| text.parse().ok())?,
         hint: parsed(row, "hint", |text| KeyHint::from_stored(text).ok())?,
         scopes: parsed(row, "scopes", |text| ScopeSet::from_stored(text).ok())?,
+        roles: parsed(row, "roles", |text| RoleSet::from_stored(text).ok())?,
+        resources: parsed_if_any(row, "resources", |text| Resources::from_stored(text).ok())?,
+        allowed_ips: parsed_if_any(row, "allowed_ips", |text| {
+            AllowedIps::from_stored(text).ok()
+        })?,
         enabled: column(row, "enabled")?,
         created_at: moment(row, "created_at")?,
         created_by: parsed(row, "created_by", Provenance::from_stored)?,
@@ -141,6 +150,19 @@ fn revocation(row: &PgRow) -> Result<Option<Revocation>, StoreError> {
         by,
         reason: column(row, "revoked_reason")?,
     }))
+}
+
+pub(super) fn event(row: &PgRow) -> Result<RecordedEvent, StoreError> {
+    Ok(RecordedEvent {
+        seq: number(row, "seq")?,
+        key: parsed(row, "key_id", |text| text.parse().ok())?,
+        event: Event {
+            at: moment(row, "done_at")?,
+            by: parsed(row, "done_by", Provenance::from_stored)?,
+            what: parsed(row, "what", EventKind::from_stored)?,
+            detail: parsed(row, "detail", EventDetail::from_json)?,
+        },
+    })
 }
 
 /// `None` if there is none: where a change row is joined, it may be missing.
@@ -217,6 +239,16 @@ pub(super) fn parsed<T>(
 ) -> Result<T, StoreError> {
     // What the parser has to say is dropped: it may repeat the value.
     parse(column(row, name)?).ok_or_else(|| corrupt(name))
+}
+
+fn parsed_if_any<T>(
+    row: &PgRow,
+    name: &'static str,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> Result<Option<T>, StoreError> {
+    let text = column::<Option<&str>>(row, name)?;
+    text.map(|text| parse(text).ok_or_else(|| corrupt(name)))
+        .transpose()
 }
 
 fn corrupt(column: &str) -> StoreError {

@@ -6,7 +6,12 @@ use super::failure::failed;
 use super::meta::Meta;
 use super::row::{self, found_columns, key_columns, sent, with_previous};
 use crate::key::{KeyDigest, KeyId};
-use crate::store::{FoundKey, KeyRecord, Replay, ReplayKey, Rows, StoreError, Subjects};
+use crate::store::{FoundKey, KeyRecord, Owner, Replay, ReplayKey, Rows, StoreError, Subjects};
+
+/// What is locked besides rows: arbitrary numbers, with some bits of what it is about.
+const REQUEST: i32 = 70_218_354;
+const OWNER: i32 = 70_218_355;
+const DIGEST: i32 = 70_218_356;
 
 /// Whose rows have to be locked.
 const WHOM: &str = "\
@@ -36,6 +41,19 @@ const TARGET: &str = concat!(
     "WHERE k.id = $1"
 );
 
+const HOLDER: &str = concat!(
+    "SELECT ",
+    key_columns!(),
+    " FROM portcullis.secrets s JOIN portcullis.keys k ON k.id = s.key_id",
+    with_previous!(),
+    "WHERE s.digest = $1"
+);
+
+const LIVE_KEYS: &str = "\
+    SELECT count(*) FROM portcullis.keys \
+    WHERE owner = $1 AND revoked_at IS NULL \
+      AND (expires_at IS NULL OR expires_at > clock_timestamp())";
+
 const REPLAY: &str = concat!(
     "SELECT request, key_id, ",
     sent!("expires_at" AS "expires_at"),
@@ -56,9 +74,39 @@ pub(super) async fn lock(
         caller,
         target,
         replay,
+        count_owner,
+        digest,
     } = subjects;
+    // These in this order, and before any row, so that no two transactions wait for each other.
     if let Some(replay) = replay {
-        hold(connection, replay).await?;
+        let [a, b, c, d, ..] = replay.0;
+        let bits = i32::from_be_bytes([a, b, c, d]);
+        hold(connection, REQUEST, bits, "waiting for the same request").await?;
+    }
+    if let Some(owner) = count_owner {
+        let bits = sqlx::query_scalar("SELECT hashtext($1)")
+            .bind(owner.as_str())
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(failed(CONTEXT))?;
+        hold(
+            connection,
+            OWNER,
+            bits,
+            "waiting for other new keys of the owner",
+        )
+        .await?;
+    }
+    if let Some(digest) = digest {
+        let [a, b, c, d, ..] = *digest.as_bytes();
+        let bits = i32::from_be_bytes([a, b, c, d]);
+        hold(
+            connection,
+            DIGEST,
+            bits,
+            "waiting for others with the same digest",
+        )
+        .await?;
     }
     let mut made = None;
     let mut caller_id = None;
@@ -91,16 +139,20 @@ pub(super) async fn lock(
     Ok(())
 }
 
-/// Waits for others who write by this request. Requests that share a few bits wait for each other,
-/// too.
-async fn hold(connection: &mut PgConnection, replay: &ReplayKey) -> Result<(), StoreError> {
-    let [a, b, c, d, ..] = replay.0;
-    // An arbitrary number, and the bits.
-    sqlx::query("SELECT pg_advisory_xact_lock(70218354, $1)")
-        .bind(i32::from_be_bytes([a, b, c, d]))
+/// Waits for others who hold the same of these locks. Those whose bits are the same by chance wait
+/// for each other, too.
+async fn hold(
+    connection: &mut PgConnection,
+    what: i32,
+    bits: i32,
+    context: &'static str,
+) -> Result<(), StoreError> {
+    sqlx::query("SELECT pg_advisory_xact_lock($1, $2)")
+        .bind(what)
+        .bind(bits)
         .execute(connection)
         .await
-        .map_err(failed("waiting for the same request"))?;
+        .map_err(failed(context))?;
     Ok(())
 }
 
@@ -122,6 +174,14 @@ pub(super) async fn rows(
         Some(id) => target(connection, id).await?,
         None => None,
     };
+    let live_keys = match &subjects.count_owner {
+        Some(owner) => live_keys(connection, owner).await?,
+        None => 0,
+    };
+    let digest_holder = match &subjects.digest {
+        Some(digest) => holder(connection, digest).await?,
+        None => None,
+    };
     let meta = Meta::read(connection).await?;
     let rows = Rows {
         now: meta.now,
@@ -129,8 +189,33 @@ pub(super) async fn rows(
         target,
         replay,
         ever_had_a_key: meta.ever_had_a_key,
+        live_keys,
+        digest_holder,
     };
     Ok((meta, rows))
+}
+
+async fn live_keys(connection: &mut PgConnection, owner: &Owner) -> Result<u64, StoreError> {
+    let count: i64 = sqlx::query_scalar(LIVE_KEYS)
+        .bind(owner.as_str())
+        .fetch_one(connection)
+        .await
+        .map_err(failed("counting the keys of an owner"))?;
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
+async fn holder(
+    connection: &mut PgConnection,
+    digest: &KeyDigest,
+) -> Result<Option<KeyRecord>, StoreError> {
+    sqlx::query(HOLDER)
+        .bind(&digest.as_bytes()[..])
+        .fetch_optional(connection)
+        .await
+        .map_err(failed("reading the key that has a digest"))?
+        .as_ref()
+        .map(row::record)
+        .transpose()
 }
 
 async fn caller(

@@ -14,6 +14,7 @@ use super::meta::{Meta, no_meta};
 use super::revoke_all::revoke_all;
 use super::row;
 use super::subjects::{lock, rows, target};
+use super::trail;
 use super::writing::{Company, Writing};
 use crate::key::KeyDigest;
 use crate::store::{
@@ -125,34 +126,39 @@ async fn write(
     if company == Company::Together && !meta.ever_had_a_key {
         return Ok(Done::MustBeAlone);
     }
-    let id = match decide(&rows) {
+    let (id, event) = match decide(&rows) {
         Decision::Insert {
             record,
             digest,
             replay: remembered,
+            event,
         } => {
             change::insert(connection, &record, &digest).await?;
             if let Some((key, replay)) = subjects.replay.zip(remembered) {
                 change::remember(connection, key, &replay).await?;
             }
-            record.id
+            (record.id, event)
         }
-        Decision::Update(record) => {
+        Decision::Update { record, event } => {
             must_be_the_target(&rows, &record)?;
             change::update(connection, &record).await?;
-            record.id
+            (record.id, event)
         }
-        Decision::Rotate { record, digest } => {
+        Decision::Rotate {
+            record,
+            digest,
+            event,
+        } => {
             must_be_the_target(&rows, &record)?;
             change::rotate(connection, &record, &digest).await?;
-            record.id
+            (record.id, event)
         }
-        Decision::EndPrevious(record) => {
+        Decision::EndPrevious { record, event } => {
             if must_be_the_target(&rows, &record)?.previous.is_none() {
                 return kept(connection, &meta, &rows).await;
             }
             change::end_previous(connection, &record.id).await?;
-            record.id
+            (record.id, event)
         }
         Decision::RevokeAll { .. } if company == Company::Together => {
             return Ok(Done::MustBeAlone);
@@ -177,6 +183,7 @@ async fn write(
             return Ok(Done::Nothing(meta.transacted(meta.revision, outcome)));
         }
     };
+    trail::add(connection, &id, &event).await?;
     // Read back: what it was used for, and what its previous secret is, only the tables know.
     let record = target(connection, &id).await?.ok_or_else(no_target)?;
     // Last, because of the lock.

@@ -4,21 +4,25 @@ use sqlx::SqliteConnection;
 
 use super::failure::{adding, failed, taken};
 use super::row;
+use crate::allowed_ips::AllowedIps;
 use crate::key::{KeyDigest, KeyId};
+use crate::resources::Resources;
 use crate::store::{KeyRecord, Previous, Replay, ReplayKey, StoreError};
 use crate::timestamp::Timestamp;
 
 const ADD_KEY: &str = "\
-    INSERT INTO portcullis_keys (id, name, owner, environment, hint, scopes, enabled, \
-        created_at, created_by, expires_at, revoked_at, revoked_by, revoked_reason, metadata, \
+    INSERT INTO portcullis_keys (id, name, owner, environment, hint, scopes, roles, resources, \
+        allowed_ips, enabled, created_at, created_by, expires_at, revoked_at, revoked_by, revoked_reason, metadata, \
         last_used_at) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, \
+        ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
 
 const ADD_SECRET: &str = "INSERT INTO portcullis_secrets (digest, key_id) VALUES (?1, ?2)";
 
 const CHANGE_KEY: &str = "\
-    UPDATE portcullis_keys SET name = ?2, owner = ?3, scopes = ?4, enabled = ?5, \
-        expires_at = ?6, revoked_at = ?7, revoked_by = ?8, revoked_reason = ?9, metadata = ?10 \
+    UPDATE portcullis_keys SET name = ?2, owner = ?3, scopes = ?4, roles = ?5, \
+        resources = ?6, allowed_ips = ?7, enabled = ?8, expires_at = ?9, \
+        revoked_at = ?10, revoked_by = ?11, revoked_reason = ?12, metadata = ?13 \
     WHERE id = ?1";
 
 const CHANGE_HINT: &str = "UPDATE portcullis_keys SET hint = ?2 WHERE id = ?1";
@@ -51,6 +55,9 @@ pub(super) async fn insert(
         .bind(record.environment.as_str())
         .bind(record.hint.as_str())
         .bind(record.scopes.to_string())
+        .bind(record.roles.to_string())
+        .bind(record.resources.as_ref().map(Resources::to_string))
+        .bind(record.allowed_ips.as_ref().map(AllowedIps::to_string))
         .bind(record.enabled)
         .bind(record.created_at.unix_micros())
         .bind(record.created_by.to_string())
@@ -114,6 +121,9 @@ pub(super) async fn update(
         .bind(record.name.as_str())
         .bind(record.owner.as_str())
         .bind(record.scopes.to_string())
+        .bind(record.roles.to_string())
+        .bind(record.resources.as_ref().map(Resources::to_string))
+        .bind(record.allowed_ips.as_ref().map(AllowedIps::to_string))
         .bind(record.enabled)
         .bind(record.expires_at.map(Timestamp::unix_micros))
         .bind(revoked.map(|revoked| revoked.at.unix_micros()))

@@ -2,7 +2,7 @@
 //!
 //! How it is opened is in `connect`, the tables and the triggers that number every change in
 //! `schema`, what is read in `read` and `row`, what is written in `transact`, `change`,
-//! `revoke_all` and `touch`, and how changes of other processes are noticed in `nudges`.
+//! `revoke_all`, `trail`, `prune` and `touch`, and how changes of other processes are noticed in `nudges`.
 
 mod change;
 mod connect;
@@ -10,11 +10,13 @@ mod failure;
 mod file;
 mod meta;
 mod nudges;
+mod prune;
 mod read;
 mod revoke_all;
 mod row;
 mod schema;
 mod touch;
+mod trail;
 mod transact;
 mod writing;
 
@@ -35,6 +37,7 @@ use super::contract::{
 };
 use super::decision::{Decide, Subjects, Transacted};
 use super::error::StoreError;
+use super::event::{EventQuery, Pruned, RecordedEvent, Retention};
 use super::record::KeyRecord;
 use crate::clock::Clock;
 use crate::key::{KeyDigest, KeyId};
@@ -175,6 +178,20 @@ impl KeyStore for SqliteStore {
     async fn transact(&self, subjects: Subjects, decide: Decide) -> Result<Transacted, StoreError> {
         self.file.must_be_in_place()?;
         transact::transact(&self.writes, &*self.clock, subjects, decide).await
+    }
+
+    async fn events(&self, query: &EventQuery) -> Result<Read<Vec<RecordedEvent>>, StoreError> {
+        self.file.must_be_in_place()?;
+        let value = trail::events(&self.lists, query).await?;
+        Ok(Read {
+            now: self.now(),
+            value,
+        })
+    }
+
+    async fn prune(&self, retention: &Retention) -> Result<Pruned, StoreError> {
+        self.file.must_be_in_place()?;
+        prune::prune(&self.writes, retention, self.now()).await
     }
 
     async fn touch(&self, uses: &[Use]) -> Result<(), StoreError> {

@@ -58,16 +58,38 @@ macro_rules! revoke {
     };
 }
 
+/// Before they are revoked.
+macro_rules! tell {
+    ($whose:ident) => {
+        concat!(
+            "INSERT INTO portcullis_events (key_id, done_at, done_by, what, detail) ",
+            chosen!($whose),
+            "SELECT k.id, ?2, ?3, ?4, ?5 FROM chosen c JOIN portcullis_keys k ON k.id = c.id \
+             WHERE k.revoked_at IS NULL"
+        )
+    };
+}
+
 pub(super) async fn revoke_all(
     connection: &mut SqliteConnection,
     whose: &Whose,
     revocation: &Revocation,
 ) -> Result<Outcome, StoreError> {
     const CONTEXT: &str = "revoking keys";
-    let (secrets, living, revoke) = match whose {
-        Whose::All => (secrets!(All), living!(All), revoke!(All)),
-        Whose::Owner(_) => (secrets!(Owner), living!(Owner), revoke!(Owner)),
-        Whose::CreatedBy(_) => (secrets!(CreatedBy), living!(CreatedBy), revoke!(CreatedBy)),
+    let (secrets, living, tell, revoke) = match whose {
+        Whose::All => (secrets!(All), living!(All), tell!(All), revoke!(All)),
+        Whose::Owner(_) => (
+            secrets!(Owner),
+            living!(Owner),
+            tell!(Owner),
+            revoke!(Owner),
+        ),
+        Whose::CreatedBy(_) => (
+            secrets!(CreatedBy),
+            living!(CreatedBy),
+            tell!(CreatedBy),
+            revoke!(CreatedBy),
+        ),
     };
     let rows = of(whose, secrets)
         .fetch_all(&mut *connection)
@@ -75,6 +97,15 @@ pub(super) async fn revoke_all(
         .map_err(failed(CONTEXT))?;
     let living = of(whose, living)
         .fetch_all(&mut *connection)
+        .await
+        .map_err(failed(CONTEXT))?;
+    let event = revocation.event();
+    of(whose, tell)
+        .bind(event.at.unix_micros())
+        .bind(event.by.to_string())
+        .bind(event.what.as_str())
+        .bind(event.detail.to_json())
+        .execute(&mut *connection)
         .await
         .map_err(failed(CONTEXT))?;
     let revoked = of(whose, revoke)

@@ -3,18 +3,22 @@
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, Row as _, Sqlite, Type};
 
+use crate::allowed_ips::AllowedIps;
 use crate::key::{KeyDigest, KeyHint};
-use crate::scope::ScopeSet;
+use crate::resources::Resources;
+use crate::scope::{RoleSet, ScopeSet};
 use crate::store::{
-    Change, Falsifies, FoundKey, KeyName, KeyRecord, Metadata, Owner, Previous, Provenance,
-    Revocation, StoreError, StoreErrorKind, Touched, Where,
+    Change, Event, EventDetail, EventKind, Falsifies, FoundKey, KeyName, KeyRecord, Metadata,
+    Owner, Previous, Provenance, RecordedEvent, Revocation, StoreError, StoreErrorKind, Touched,
+    Where,
 };
 use crate::timestamp::Timestamp;
 
 /// The columns that [`record`] reads, of a table called `k`, which [`with_previous`] goes with.
 macro_rules! key_columns {
     () => {
-        "k.id, k.name, k.owner, k.environment, k.hint, k.scopes, k.enabled, k.created_at, \
+        "k.id, k.name, k.owner, k.environment, k.hint, k.scopes, k.roles, k.resources, \
+         k.allowed_ips, k.enabled, k.created_at, \
          k.created_by, k.expires_at, k.revoked_at, k.revoked_by, k.revoked_reason, k.metadata, \
          k.last_used_at, p.slot AS previous, p.hint AS previous_hint, \
          p.expires_at AS previous_expires_at, p.last_used_at AS previous_last_used_at"
@@ -66,6 +70,11 @@ pub(super) fn record(row: &SqliteRow) -> Result<KeyRecord, StoreError> {
         environment: parsed(row, "environment", |text| text.parse().ok())?,
         hint: parsed(row, "hint", |text| KeyHint::from_stored(text).ok())?,
         scopes: parsed(row, "scopes", |text| ScopeSet::from_stored(text).ok())?,
+        roles: parsed(row, "roles", |text| RoleSet::from_stored(text).ok())?,
+        resources: parsed_if_any(row, "resources", |text| Resources::from_stored(text).ok())?,
+        allowed_ips: parsed_if_any(row, "allowed_ips", |text| {
+            AllowedIps::from_stored(text).ok()
+        })?,
         enabled: column(row, "enabled")?,
         created_at: moment(row, "created_at")?,
         created_by: parsed(row, "created_by", Provenance::from_stored)?,
@@ -102,6 +111,19 @@ fn revocation(row: &SqliteRow) -> Result<Option<Revocation>, StoreError> {
         by,
         reason: column(row, "revoked_reason")?,
     }))
+}
+
+pub(super) fn event(row: &SqliteRow) -> Result<RecordedEvent, StoreError> {
+    Ok(RecordedEvent {
+        seq: u64::try_from(column::<i64>(row, "seq")?).map_err(|_| corrupt("seq"))?,
+        key: parsed(row, "key_id", |text| text.parse().ok())?,
+        event: Event {
+            at: moment(row, "done_at")?,
+            by: parsed(row, "done_by", Provenance::from_stored)?,
+            what: parsed(row, "what", EventKind::from_stored)?,
+            detail: parsed(row, "detail", EventDetail::from_json)?,
+        },
+    })
 }
 
 /// `None` if there is none: where a change row is joined, it may be missing.
@@ -162,6 +184,16 @@ pub(super) fn parsed<T>(
 ) -> Result<T, StoreError> {
     // What the parser has to say is dropped: it may repeat the value.
     parse(column(row, name)?).ok_or_else(|| corrupt(name))
+}
+
+fn parsed_if_any<T>(
+    row: &SqliteRow,
+    name: &'static str,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> Result<Option<T>, StoreError> {
+    let text = column::<Option<&str>>(row, name)?;
+    text.map(|text| parse(text).ok_or_else(|| corrupt(name)))
+        .transpose()
 }
 
 fn corrupt(column: &str) -> StoreError {

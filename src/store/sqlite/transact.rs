@@ -11,11 +11,12 @@ use super::failure::{committing, failed};
 use super::meta::Meta;
 use super::revoke_all::revoke_all;
 use super::row::{self, found_columns, key_columns, with_previous};
+use super::trail;
 use super::writing::{begin, connection, given_back};
 use crate::clock::Clock;
 use crate::key::{KeyDigest, KeyId};
 use crate::store::{
-    Change, Decide, Decision, KeyRecord, Outcome, Replay, ReplayKey, Rows, StoreError,
+    Change, Decide, Decision, KeyRecord, Outcome, Owner, Replay, ReplayKey, Rows, StoreError,
     StoreErrorKind, Subjects, Touched, Transacted,
 };
 use crate::timestamp::Timestamp;
@@ -35,6 +36,18 @@ const TARGET: &str = concat!(
     with_previous!(),
     "WHERE k.id = ?1"
 );
+
+const HOLDER: &str = concat!(
+    "SELECT ",
+    key_columns!(),
+    " FROM portcullis_secrets s JOIN portcullis_keys k ON k.id = s.key_id",
+    with_previous!(),
+    "WHERE s.digest = ?1"
+);
+
+const LIVE_KEYS: &str = "\
+    SELECT count(*) FROM portcullis_keys \
+    WHERE owner = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)";
 
 const REPLAY: &str = "\
     SELECT request, key_id, expires_at FROM portcullis_replays \
@@ -71,27 +84,36 @@ async fn transact_on(
             record,
             digest,
             replay: remembered,
+            event,
         } => {
             change::insert(&mut transaction, &record, &digest).await?;
             change::remember(&mut transaction, replay.zip(remembered), rows.now).await?;
+            trail::add(&mut transaction, &record.id, &event).await?;
             committed(transaction, &before, record.id).await?
         }
-        Decision::Update(record) => {
+        Decision::Update { record, event } => {
             must_be_the_target(&rows, &record)?;
             change::update(&mut transaction, &record).await?;
+            trail::add(&mut transaction, &record.id, &event).await?;
             committed(transaction, &before, record.id).await?
         }
-        Decision::Rotate { record, digest } => {
+        Decision::Rotate {
+            record,
+            digest,
+            event,
+        } => {
             must_be_the_target(&rows, &record)?;
             change::rotate(&mut transaction, &record, &digest).await?;
+            trail::add(&mut transaction, &record.id, &event).await?;
             committed(transaction, &before, record.id).await?
         }
-        Decision::EndPrevious(record) => {
+        Decision::EndPrevious { record, event } => {
             let target = must_be_the_target(&rows, &record)?;
             if target.previous.is_none() {
                 kept(transaction, &before, &rows).await?
             } else {
                 change::end_previous(&mut transaction, &record.id).await?;
+                trail::add(&mut transaction, &record.id, &event).await?;
                 committed(transaction, &before, record.id).await?
             }
         }
@@ -182,13 +204,51 @@ async fn rows(
         Some(id) => target(&mut *connection, id).await?,
         None => None,
     };
+    let live_keys = match &subjects.count_owner {
+        Some(owner) => live_keys(&mut *connection, owner, now).await?,
+        None => 0,
+    };
+    let digest_holder = match &subjects.digest {
+        Some(digest) => holder(&mut *connection, digest).await?,
+        None => None,
+    };
     Ok(Rows {
         now,
         caller,
         target,
         replay,
         ever_had_a_key: before.ever_had_a_key,
+        live_keys,
+        digest_holder,
     })
+}
+
+async fn live_keys(
+    connection: &mut SqliteConnection,
+    owner: &Owner,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let count: i64 = sqlx::query_scalar(LIVE_KEYS)
+        .bind(owner.as_str())
+        .bind(now.unix_micros())
+        .fetch_one(connection)
+        .await
+        .map_err(failed("counting the keys of an owner"))?;
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
+async fn holder(
+    connection: &mut SqliteConnection,
+    digest: &KeyDigest,
+) -> Result<Option<KeyRecord>, StoreError> {
+    sqlx::query(HOLDER)
+        .bind(row::blob(digest))
+        .fetch_optional(connection)
+        .await
+        .map_err(failed("reading the key that has a digest"))?
+        .as_ref()
+        .map(row::record)
+        .transpose()
 }
 
 async fn target(

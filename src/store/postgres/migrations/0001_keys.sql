@@ -1,4 +1,4 @@
--- portcullis, schema version 1: keys, their secrets, and the history of their changes.
+-- portcullis, schema version 1: keys, their secrets, the history of their changes, and their trail.
 --
 -- The triggers below do all the accounting of changes, so that SQL typed by hand counts like
 -- everything else. To end a key in an emergency:
@@ -32,6 +32,11 @@ CREATE TABLE portcullis.keys (
     environment    text        NOT NULL CHECK (environment <> ''),
     hint           text        NOT NULL CHECK (hint <> ''),
     scopes         text        NOT NULL,
+    roles          text        NOT NULL DEFAULT '',
+    -- A JSON object, of each kind the ids; NULL is everything.
+    resources      json        CHECK (json_typeof(resources) = 'object'),
+    -- Networks with a space between them; NULL is anywhere.
+    allowed_ips    text        CHECK (allowed_ips <> ''),
     enabled        boolean     NOT NULL DEFAULT true,
     created_at     timestamptz NOT NULL DEFAULT now()
         CHECK (created_at BETWEEN '0001-01-01 00:00:00+00 BC' AND '9999-12-31 23:59:59.999999+00'),
@@ -54,6 +59,11 @@ CREATE TABLE portcullis.keys (
 CREATE INDEX keys_newest ON portcullis.keys (created_at DESC, id DESC);
 CREATE INDEX keys_newest_of_owner ON portcullis.keys (owner, created_at DESC, id DESC);
 CREATE INDEX keys_made_by ON portcullis.keys (created_by);
+-- To count the living keys of an owner, however many dead ones there are.
+CREATE INDEX keys_living ON portcullis.keys (owner, expires_at) WHERE revoked_at IS NULL;
+-- To find those that have been dead for long.
+CREATE INDEX keys_by_revocation ON portcullis.keys (revoked_at) WHERE revoked_at IS NOT NULL;
+CREATE INDEX keys_by_end ON portcullis.keys (expires_at) WHERE expires_at IS NOT NULL;
 
 -- What opens a key, as a digest: the current secret and, after a rotation, the previous one until
 -- its end. The hint of the current one is the key's.
@@ -85,6 +95,20 @@ CREATE TABLE portcullis.replays (
 
 CREATE INDEX replays_by_end ON portcullis.replays (expires_at);
 CREATE INDEX replays_of_key ON portcullis.replays (key_id);
+
+-- What was done to each key, when, and by whom. It outlives the keys, and is no change of them.
+CREATE TABLE portcullis.events (
+    seq     bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    key_id  text COLLATE "C" NOT NULL,
+    done_at timestamptz NOT NULL DEFAULT now()
+        CHECK (done_at BETWEEN '0001-01-01 00:00:00+00 BC' AND '9999-12-31 23:59:59.999999+00'),
+    done_by text        NOT NULL DEFAULT 'system',
+    what    text        NOT NULL CHECK (what <> ''),
+    detail  json        NOT NULL DEFAULT '{}' CHECK (json_typeof(detail) = 'object')
+);
+
+CREATE INDEX events_of_key ON portcullis.events (key_id, seq DESC);
+CREATE INDEX events_by_age ON portcullis.events (done_at);
 
 -- The history: one row for each transaction that changed something. Its revision is taken when the
 -- transaction commits, and NULL before, when nobody else can see the row.
@@ -269,13 +293,13 @@ DECLARE
         SELECT n.id
         FROM old_rows o FULL JOIN new_rows n ON n.id = o.id
         WHERE o.last_used_at IS NOT DISTINCT FROM n.last_used_at
-           OR (o.name, o.owner, o.environment, o.hint, o.scopes, o.enabled, o.created_at,
-               o.created_by, o.expires_at, o.revoked_at, o.revoked_by, o.revoked_reason,
-               o.metadata::text)
+           OR (o.name, o.owner, o.environment, o.hint, o.scopes, o.roles, o.resources::text,
+               o.allowed_ips, o.enabled, o.created_at, o.created_by, o.expires_at, o.revoked_at,
+               o.revoked_by, o.revoked_reason, o.metadata::text)
               IS DISTINCT FROM
-              (n.name, n.owner, n.environment, n.hint, n.scopes, n.enabled, n.created_at,
-               n.created_by, n.expires_at, n.revoked_at, n.revoked_by, n.revoked_reason,
-               n.metadata::text));
+              (n.name, n.owner, n.environment, n.hint, n.scopes, n.roles, n.resources::text,
+               n.allowed_ips, n.enabled, n.created_at, n.created_by, n.expires_at, n.revoked_at,
+               n.revoked_by, n.revoked_reason, n.metadata::text));
 BEGIN
     IF cardinality(ids) > 0 THEN
         PERFORM portcullis.put_out_of_date(portcullis.shards_of(ids), 'everything');

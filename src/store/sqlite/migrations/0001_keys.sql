@@ -1,4 +1,4 @@
--- portcullis, schema version 1: keys, their secrets, and the history of their changes.
+-- portcullis, schema version 1: keys, their secrets, the history of their changes, and their trail.
 --
 -- Moments are whole microseconds since 1970-01-01 UTC. The triggers below do all the accounting
 -- of changes, so that SQL typed by hand counts like everything else. To end a key in an emergency:
@@ -32,6 +32,11 @@ CREATE TABLE portcullis_keys (
     environment    TEXT    NOT NULL CHECK (environment <> ''),
     hint           TEXT    NOT NULL CHECK (hint <> ''),
     scopes         TEXT    NOT NULL,
+    roles          TEXT    NOT NULL DEFAULT '',
+    -- A JSON object, of each kind the ids; NULL is everything.
+    resources      TEXT    CHECK (json_valid(resources) AND json_type(resources) = 'object'),
+    -- Networks with a space between them; NULL is anywhere.
+    allowed_ips    TEXT    CHECK (allowed_ips <> ''),
     enabled        INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1)),
     created_at     INTEGER NOT NULL
                            CHECK (created_at BETWEEN -62167219200000000 AND 253402300799999999),
@@ -53,6 +58,12 @@ CREATE INDEX portcullis_keys_newest ON portcullis_keys (created_at DESC, id DESC
 CREATE INDEX portcullis_keys_newest_of_owner
     ON portcullis_keys (owner, created_at DESC, id DESC);
 CREATE INDEX portcullis_keys_made_by ON portcullis_keys (created_by);
+-- To count the living keys of an owner, however many dead ones there are.
+CREATE INDEX portcullis_keys_living ON portcullis_keys (owner, expires_at) WHERE revoked_at IS NULL;
+-- To find those that have been dead for long.
+CREATE INDEX portcullis_keys_by_revocation ON portcullis_keys (revoked_at)
+    WHERE revoked_at IS NOT NULL;
+CREATE INDEX portcullis_keys_by_end ON portcullis_keys (expires_at) WHERE expires_at IS NOT NULL;
 
 -- What opens a key, as a digest: the current secret and, after a rotation, the previous one until
 -- its end. The hint of the current one is the key's.
@@ -80,6 +91,22 @@ CREATE TABLE portcullis_replays (
 
 CREATE INDEX portcullis_replays_by_end ON portcullis_replays (expires_at);
 CREATE INDEX portcullis_replays_of_key ON portcullis_replays (key_id);
+
+-- What was done to each key, when, and by whom. It outlives the keys, and is no change of them. No
+-- number is given twice.
+CREATE TABLE portcullis_events (
+    seq     INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    key_id  TEXT    NOT NULL,
+    done_at INTEGER NOT NULL
+                    CHECK (done_at BETWEEN -62167219200000000 AND 253402300799999999),
+    done_by TEXT    NOT NULL DEFAULT 'system',
+    what    TEXT    NOT NULL CHECK (what <> ''),
+    detail  TEXT    NOT NULL DEFAULT '{}'
+                    CHECK (json_valid(detail) AND json_type(detail) = 'object')
+) STRICT;
+
+CREATE INDEX portcullis_events_of_key ON portcullis_events (key_id, seq DESC);
+CREATE INDEX portcullis_events_by_age ON portcullis_events (done_at);
 
 -- Which remembered answers each revision put out of date: those about the digests whose first
 -- 16 bits are the shard (NULL: about any), either "no such key" alone or every answer.
@@ -174,8 +201,8 @@ BEGIN
 END;
 
 CREATE TRIGGER portcullis_key_changed AFTER UPDATE OF
-    name, owner, environment, hint, scopes, enabled, created_at, created_by, expires_at,
-    revoked_at, revoked_by, revoked_reason, metadata
+    name, owner, environment, hint, scopes, roles, resources, allowed_ips, enabled, created_at,
+    created_by, expires_at, revoked_at, revoked_by, revoked_reason, metadata
     ON portcullis_keys
 BEGIN
     INSERT INTO portcullis_touch (digest, kind)
