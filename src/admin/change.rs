@@ -38,7 +38,7 @@ pub(super) async fn change(mut call: Call) -> Answer {
     };
     errors.check()?;
     let changed = keyring
-        .update_as(caller, &id, patch)
+        .update_as(caller, &id, patch, crate::keyring::Limits::default())
         .await
         .map_err(|error| refused_for(error, EXPIRES_AT))?;
     Ok(json(

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, watch};
 use super::agreement::Agreement;
 use super::authority::SelfService;
 use super::cache::time_to_keep;
+use super::change::{Change, Listeners};
 use super::epoch::{CacheSizes, Timeline};
 use super::flight::Flights;
 use super::idle::Idle;
@@ -34,6 +35,7 @@ pub struct Builder {
     environments: Vec<String>,
     scopes: Option<Vec<String>>,
     self_renewal: bool,
+    listeners: Listeners,
     keyed_checksum: Option<Vec<ChecksumSecret>>,
     digest: DigestAlgorithm,
     max_staleness: Duration,
@@ -134,6 +136,7 @@ impl Builder {
             environments: vec!["live".to_owned()],
             scopes: None,
             self_renewal: false,
+            listeners: Listeners::default(),
             keyed_checksum: None,
             digest: DigestAlgorithm::default(),
             max_staleness: Duration::from_secs(5),
@@ -175,6 +178,38 @@ impl Builder {
     /// key could then shut its holder out and live for ever.
     pub fn self_renewal(mut self) -> Self {
         self.self_renewal = true;
+        self
+    }
+
+    /// Tells of each change to keys that this keyring commits: for a mail to the owner, say, or for
+    /// a system that collects such events. May be called more than once; by default nobody is told.
+    ///
+    /// It is called after the commit and before whoever asked for the change gets an answer, so it
+    /// must not block: hand the change to a channel. If it panics, that is logged and changes
+    /// nothing. What another replica changes is told there; and a change of which nobody can say
+    /// whether it was committed is told nowhere. The trail that the store keeps has them all.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use portcullis::Keyring;
+    /// # use portcullis::keyring::NewKey;
+    /// # use portcullis::store::MemoryStore;
+    /// use portcullis::keyring::Change;
+    /// use portcullis::store::EventKind;
+    ///
+    /// let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    /// let keyring = Keyring::builder(MemoryStore::new())
+    ///     .prefix("acme")
+    ///     .on_change(move |change| drop(tell.send(change.clone())))
+    ///     .build()?;
+    /// let made = keyring.create(NewKey::named("nightly export")?).await?;
+    ///
+    /// let Some(Change::Key { event, key }) = told.recv().await else { panic!("one key was made") };
+    /// assert_eq!((event.what, key.id), (EventKind::Created, made.key.id));
+    /// # Ok(()) }
+    /// ```
+    pub fn on_change(mut self, listener: impl Fn(&Change) + Send + Sync + 'static) -> Self {
+        self.listeners.add(listener);
         self
     }
 
@@ -345,6 +380,7 @@ impl Builder {
             catalogue,
             roles: Roles::default(),
             agreement,
+            listeners: self.listeners,
             self_service: SelfService {
                 renewal: self.self_renewal,
             },

@@ -15,14 +15,18 @@ mod budget;
 mod builder;
 mod cache;
 mod caller;
+mod change;
 mod cooldown;
 mod epoch;
 mod flight;
+#[cfg(feature = "admin")]
+mod foresee;
 mod freshness;
 mod health;
 mod hot;
 mod idle;
 mod last_used;
+mod limits;
 mod look_up;
 mod manage;
 mod new_key;
@@ -31,6 +35,8 @@ mod once_found;
 mod outage;
 mod own_writes;
 mod seen_revoked;
+#[cfg(feature = "admin")]
+mod session;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -53,13 +59,19 @@ pub(crate) use authorize::{Denial, Judged, Miss};
 pub use builder::{BuildError, Builder};
 #[cfg(feature = "admin")]
 pub(crate) use caller::Caller;
+pub use change::Change;
+#[cfg(feature = "admin")]
+pub(crate) use foresee::Foreseen;
 pub use health::Health;
 pub(crate) use last_used::Usage;
+pub(crate) use limits::Limits;
 #[cfg(feature = "admin")]
 pub(crate) use manage::LONGEST_GRACE;
 pub use new_key::{Created, Imported, InvalidNewKey, MadeElsewhere, NewKey};
 #[cfg(feature = "admin")]
 pub(crate) use on_behalf::{Made, Making, Recognisable};
+#[cfg(feature = "admin")]
+pub(crate) use session::Session;
 pub use writes::WriteError;
 
 /// The keys of a service: one handle that verifies, creates, lists, changes and revokes.
@@ -95,6 +107,7 @@ pub(crate) struct Inner {
     roles: Roles,
     agreement: agreement::Agreement,
     self_service: authority::SelfService,
+    listeners: change::Listeners,
     timeline: epoch::Timeline,
     flights: flight::Flights,
     once_found: once_found::OnceFound,

@@ -100,6 +100,7 @@ impl Scene {
                 made_elsewhere: false,
                 only_first: false,
                 request: None,
+                limits: Limits::default(),
             },
             ever_had_a_key: true,
         }
@@ -525,6 +526,7 @@ fn changing() {
             &key(),
             &patch,
             SelfService::default(),
+            &Limits::default(),
             &Roles::default(),
             &rows,
         )
@@ -653,6 +655,7 @@ fn the_application_itself_may_do_everything() {
             &system,
             &patch(Some("after"), None),
             SelfService::default(),
+            &Limits::default(),
             &Roles::default(),
             &rows
         )
@@ -665,6 +668,7 @@ fn the_application_itself_may_do_everything() {
         &system,
         &rename,
         SelfService::default(),
+        &Limits::default(),
         &Roles::default(),
         &scene.rows(),
     );

@@ -490,7 +490,7 @@ impl Scene {
             Request::Create(draft) => authority::create(&caller, draft, &roles, rows),
             Request::Update(patch, renewal) => {
                 let self_service = SelfService { renewal: *renewal };
-                authority::update(&caller, patch, self_service, &roles, rows)
+                authority::update(&caller, patch, self_service, &Limits::default(), &roles, rows)
             }
             Request::Rotate(grace, renewal, environment) => {
                 let rotation = Rotation {
@@ -595,6 +595,7 @@ fn random_request(chance: &mut Chance) -> Request {
             made_elsewhere: false,
             only_first: chance.one_in(10),
             request: chance.one_in(3).then_some([1; 32]),
+            limits: Limits::default(),
         })),
         2 | 3 => {
             let patch = KeyPatch {
