@@ -116,7 +116,7 @@ pub(super) fn answered(answer: Answer, gate: &Gate, method: &Method) -> Response
         Ok(response) => return response,
         Err(Refused::Gate(rejection)) => {
             gate.refuse(rejection, Form::http(method), Extensions::new())
-        },
+        }
         Err(Refused::Problem(problem)) => Form::http(method).shape(problem.respond(gate)),
     };
     refused.map(Body::from)

@@ -19,7 +19,9 @@ use super::outage::Outage;
 use super::seen_revoked::SeenRevoked;
 use super::{Inner, Keyring, budget, cooldown, sync};
 use crate::clock::{Clock, SystemClock};
-use crate::key::{ChecksumSecret, DigestAlgorithm, DigestHasherBuilder, InvalidFormat, KeyFormat};
+use crate::key::{
+    ChecksumSecret, DigestAlgorithm, DigestHasherBuilder, ForeignFormat, InvalidFormat, KeyFormat,
+};
 use crate::scope::{Catalogue, InvalidScope, Roles};
 use crate::store::KeyStore;
 
@@ -37,6 +39,7 @@ pub struct Builder {
     self_renewal: bool,
     listeners: Listeners,
     keyed_checksum: Option<Vec<ChecksumSecret>>,
+    foreign: Vec<ForeignFormat>,
     digest: DigestAlgorithm,
     max_staleness: Duration,
     poll_interval: Option<Duration>,
@@ -59,7 +62,7 @@ pub enum BuildError {
     /// No prefix was given.
     #[error("a keyring needs a prefix, such as .prefix(\"acme\"), that is never changed again")]
     NoPrefix,
-    /// The prefix, one of the environments, or the secrets of the checksum.
+    /// The prefix, one of the environments, the secrets of the checksum, or a foreign format.
     #[error("this cannot be the form of a key")]
     Format(#[from] InvalidFormat),
     /// One of the declared scopes.
@@ -138,6 +141,7 @@ impl Builder {
             self_renewal: false,
             listeners: Listeners::default(),
             keyed_checksum: None,
+            foreign: Vec::new(),
             digest: DigestAlgorithm::default(),
             max_staleness: Duration::from_secs(5),
             poll_interval: None,
@@ -222,6 +226,18 @@ impl Builder {
     /// are the keys of a secret that is no longer given.
     pub fn keyed_checksum(mut self, secrets: impl IntoIterator<Item = ChecksumSecret>) -> Self {
         self.keyed_checksum = Some(secrets.into_iter().collect());
+        self
+    }
+
+    /// Accepts keys of this form as well, which another system has issued: they open the gate like
+    /// our own once their digests have been imported. May be called for several forms. By default
+    /// there is none.
+    ///
+    /// Refused when building are forms that some text would share, with our own keys or with each
+    /// other. Foreign keys have no checksum, so that made-up ones cost a look-up each, as far as
+    /// [`unknown_lookups`](Self::unknown_lookups) goes.
+    pub fn accept_foreign(mut self, format: ForeignFormat) -> Self {
+        self.foreign.push(format);
         self
     }
 
@@ -364,6 +380,7 @@ impl Builder {
             Some(secrets) => format.with_keyed_checksum(secrets)?,
             None => format,
         };
+        let format = format.with_foreign(self.foreign)?;
         let catalogue = self.scopes.map(Catalogue::new).transpose()?;
         let hasher =
             DigestHasherBuilder::new().map_err(|error| BuildError::NoRandomness(error.into()))?;

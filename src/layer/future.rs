@@ -154,7 +154,9 @@ where
                 }
             }
             Err(denial) => {
-                let Self { gate, mut request, .. } = self;
+                let Self {
+                    gate, mut request, ..
+                } = self;
                 let form = gate.form(request.method(), request.headers());
                 let extensions = mem::take(request.extensions_mut());
                 State::Refused {

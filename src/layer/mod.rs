@@ -10,7 +10,9 @@ mod answers;
 mod authentication;
 mod body;
 mod challenge;
+mod client;
 mod form;
+mod forwarded;
 mod future;
 mod gate;
 mod grpc;
@@ -30,6 +32,7 @@ pub(crate) use authentication::Authentication;
 pub use body::ResponseBody;
 pub use challenge::InvalidRealm;
 pub(crate) use challenge::Realm;
+pub use client::{ClientAddress, PeerAddress};
 #[cfg(feature = "axum")]
 pub(crate) use form::Form;
 pub use future::ResponseFuture;
