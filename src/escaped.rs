@@ -45,8 +45,14 @@ mod tests {
             ("a\nINFO key revoked", r#""a\nINFO key revoked""#),
             ("\r\u{85}\u{2028}\u{2029}", r#""\r\u{85}\u{2028}\u{2029}""#),
             ("\u{1b}[31m\u{9b}31m", r#""\u{1b}[31m\u{9b}31m""#),
-            ("\u{202e}\u{2066}\u{61c}\u{200f}", r#""\u{202e}\u{2066}\u{61c}\u{200f}""#),
-            ("\u{200b}\u{feff}\u{ad}\u{e0041}", r#""\u{200b}\u{feff}\u{ad}\u{e0041}""#),
+            (
+                "\u{202e}\u{2066}\u{61c}\u{200f}",
+                r#""\u{202e}\u{2066}\u{61c}\u{200f}""#,
+            ),
+            (
+                "\u{200b}\u{feff}\u{ad}\u{e0041}",
+                r#""\u{200b}\u{feff}\u{ad}\u{e0041}""#,
+            ),
         ];
         for (typed, logged) in cases {
             assert_eq!(Escaped(typed).to_string(), logged, "{typed:?}");

@@ -34,9 +34,10 @@ pub(crate) enum Caller {
     /// A key where everybody is confined to the keys of the own owner, whatever else it grants.
     #[cfg(feature = "admin")]
     ConfinedKey(Principal),
-    /// Somebody who is signed in to the application, and hands on only what that says.
+    /// Somebody who is signed in to the application, and hands on only what that says; with the
+    /// scopes and roles together, as far as they count here.
     #[cfg(feature = "admin")]
-    Session(Arc<Session>),
+    Session(Arc<Session>, ScopeSet),
 }
 
 impl Caller {
@@ -51,7 +52,7 @@ impl Caller {
             #[cfg(feature = "admin")]
             Self::ConfinedKey(principal) => Provenance::Key(principal.key_id().clone()),
             #[cfg(feature = "admin")]
-            Self::Session(session) => Provenance::Session(session.id.clone()),
+            Self::Session(session, _) => Provenance::Session(session.id.clone()),
         }
     }
 
@@ -63,6 +64,37 @@ impl Caller {
             Self::ConfinedKey(principal) => Some(principal),
             _ => None,
         }
+    }
+
+    /// For whom this one acts, if it is for somebody.
+    #[cfg(feature = "admin")]
+    pub(crate) fn owner(&self) -> Option<&Owner> {
+        match self {
+            Self::Session(session, _) => Some(&session.owner),
+            caller => caller.key().map(Principal::owner_value),
+        }
+    }
+
+    /// What this one holds by what the gate knows, unless it may do everything.
+    #[cfg(feature = "admin")]
+    pub(crate) fn grants(&self) -> Option<&ScopeSet> {
+        match self {
+            Self::Session(_, grants) => Some(grants),
+            caller => caller.key().map(Principal::scopes),
+        }
+    }
+
+    /// The owner whose keys are all that this one sees; `None` if it sees those of everybody.
+    #[cfg(feature = "admin")]
+    pub(crate) fn confined_to(&self) -> Option<&Owner> {
+        let beyond = match self {
+            Self::ConfinedKey(_) => false,
+            caller => {
+                let grants = caller.grants();
+                grants.is_none_or(|grants| grants.allows(&Scope::keys_admin()))
+            }
+        };
+        if beyond { None } else { self.owner() }
     }
 
     /// Whether a policy may have a say in what this one does.
@@ -89,10 +121,11 @@ impl Caller {
             );
         }
         #[cfg(feature = "admin")]
-        if let Self::Session(session) = self {
+        if let Self::Session(session, _) = self {
             let own = session.environments.as_deref();
             let fits = |one: &&Environment| {
-                let is_in = |some: Option<&[Environment]>| some.is_none_or(|some| some.contains(one));
+                let is_in =
+                    |some: Option<&[Environment]>| some.is_none_or(|some| some.contains(one));
                 is_in(own) && is_in(allowed)
             };
             return (session.owner.clone(), declared.iter().find(fits));
@@ -133,7 +166,9 @@ impl Caller {
                 Ok(Power::Limited(held))
             }
             #[cfg(feature = "admin")]
-            Self::Session(session) => Ok(Power::Limited(Held::by_session(session, roles))),
+            Self::Session(session, grants) => {
+                Ok(Power::Limited(Held::by_session(session, grants, roles)))
+            }
         }
     }
 }
@@ -263,11 +298,11 @@ impl<'a> Held<'a> {
     }
 
     #[cfg(feature = "admin")]
-    fn by_session(session: &'a Session, roles: &'a Roles) -> Self {
+    fn by_session(session: &'a Session, grants: &ScopeSet, roles: &'a Roles) -> Self {
         Self {
             id: None,
             owner: &session.owner,
-            grants: roles.effective(&session.scopes, &session.roles),
+            grants: grants.clone(),
             own_roles: &session.roles,
             resources: session.resources.as_ref(),
             allowed_ips: None,

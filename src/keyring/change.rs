@@ -19,7 +19,7 @@ pub enum Change {
         /// What was done, when and by whom: the line that the trail of the key has for it.
         event: Event,
         /// The key as it is now.
-        key: KeyRecord,
+        key: Box<KeyRecord>,
     },
     /// To all the keys that an emergency stop revoked.
     Stopped {
@@ -38,7 +38,7 @@ impl Change {
         match (outcome, event?) {
             (Outcome::Committed { record, .. }, event) => Some(Self::Key {
                 event,
-                key: record.clone(),
+                key: Box::new(record.clone()),
             }),
             (
                 Outcome::RevokedAll {

@@ -12,15 +12,20 @@ use super::limits::is_bound;
 use super::new_key::{MadeElsewhere, NewKey};
 use super::on_behalf::{Making, asking};
 use super::{Keyring, WriteError};
-use crate::store::{Decision, Refusal, Rows, Subjects};
+use crate::key::Environment;
+use crate::store::{Decision, Owner, Refusal, Rows, Subjects};
 
 /// What would come of a request for a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Foreseen {
     /// The policy has no say in it: the caller is exempt, or no key is made that is not there.
     Free,
     /// A key would be made, if the policy allows it.
     Bound {
+        /// Whose.
+        owner: Owner,
+        /// Of which environment.
+        environment: Environment,
         /// Whether its owner has as many as one may have.
         limit_reached: bool,
     },
@@ -37,12 +42,11 @@ impl Keyring {
         making: &Making,
     ) -> Result<Foreseen, WriteError> {
         let asked = self.fill_in(caller, new.clone(), making)?;
-        let mut draft = match elsewhere {
-            Some(MadeElsewhere { digest, hint }) => asked.draft(*digest, hint.clone(), making)?,
-            None => {
-                let key = self.generate(asked.environment())?;
-                asked.draft(key.digest, key.hint, making)?
-            }
+        let mut draft = if let Some(MadeElsewhere { digest, hint }) = elsewhere {
+            asked.draft(*digest, hint.clone(), making)?
+        } else {
+            let key = self.generate(asked.environment())?;
+            asked.draft(key.digest, key.hint, making)?
         };
         draft.made_elsewhere = elsewhere.is_some();
         let subjects = Subjects {
@@ -57,7 +61,11 @@ impl Keyring {
             match authority::create(&caller, &draft, &roles, rows) {
                 Ok(Decision::Insert { .. }) if is_bound(&caller.power(&roles, rows)?) => {
                     let limit_reached = limits.permit_one_more(rows).is_err();
-                    Ok(Foreseen::Bound { limit_reached })
+                    Ok(Foreseen::Bound {
+                        owner: draft.owner.clone(),
+                        environment: draft.environment.clone(),
+                        limit_reached,
+                    })
                 }
                 // Whether it is the owner's own is found out by whoever goes on.
                 Ok(_) | Err(Refusal::DigestTaken) => Ok(Foreseen::Free),
@@ -88,7 +96,10 @@ impl Keyring {
             Err(refusal.unwrap_or(Refusal::OnlyAsked))
         };
         let refused = self.inner.write(subjects, decide).await;
-        let answer = answered.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let answer = answered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         match (refused, answer) {
             (Err(WriteError::Refused(Refusal::OnlyAsked)), Some(answer)) => Ok(answer),
             (Err(error), _) => Err(error),

@@ -50,7 +50,7 @@ impl Keyring {
         let new = NewKey::first();
         let making = Making {
             only_first: true,
-            recognisable: None,
+            ..Making::default()
         };
         match self.create_as(Caller::System, new, making).await {
             Ok(made) => Ok(Some(made.into())),
@@ -103,7 +103,9 @@ impl Keyring {
 
     /// Changes a key. Fails for one that is revoked or expired.
     pub async fn update(&self, id: &KeyId, patch: KeyPatch) -> Result<KeyRecord, WriteError> {
-        let updated = self.update_as(Caller::System, id, patch, Limits::default()).await?;
+        let updated = self
+            .update_as(Caller::System, id, patch, Limits::default())
+            .await?;
         Ok(updated.record)
     }
 

@@ -143,6 +143,23 @@ impl Keyring {
         self.inner.format.environments()
     }
 
+    /// Whose time it is that counts here.
+    #[cfg(feature = "admin")]
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.inner.clock)
+    }
+
+    /// Somebody for whom the application vouches, where all may be `confined` to the keys of their
+    /// own owner.
+    #[cfg(feature = "admin")]
+    pub(crate) fn vouched_for(&self, session: &Session, confined: bool) -> Caller {
+        let mut grants = self.inner.roles.effective(&session.scopes, &session.roles);
+        if confined {
+            grants = grants.within_own_owner();
+        }
+        Caller::Session(Arc::new(session.clone()), grants)
+    }
+
     /// Whether this is a clone of the same keyring.
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)

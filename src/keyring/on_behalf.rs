@@ -99,7 +99,12 @@ impl Keyring {
     }
 
     /// What is asked for, with what is left open filled in for this caller.
-    pub(super) fn fill_in(&self, caller: &Caller, new: NewKey, making: &Making) -> Result<Asked, WriteError> {
+    pub(super) fn fill_in(
+        &self,
+        caller: &Caller,
+        new: NewKey,
+        making: &Making,
+    ) -> Result<Asked, WriteError> {
         self.must_know(Some(&new.scopes), Some(&new.roles))?;
         let declared = self.environments();
         let (own, first) = caller.by_default(declared, making.limits.environments());
@@ -248,7 +253,12 @@ impl Asked {
         &self.environment
     }
 
-    pub(super) fn draft(self, digest: KeyDigest, hint: KeyHint, making: &Making) -> Result<Draft, WriteError> {
+    pub(super) fn draft(
+        self,
+        digest: KeyDigest,
+        hint: KeyHint,
+        making: &Making,
+    ) -> Result<Draft, WriteError> {
         let Self {
             owner,
             environment,

@@ -163,9 +163,9 @@ impl ScopeSet {
         if !self.contains(&admin) {
             return self.clone();
         }
-        let confined = self.iter().map(|grant| {
-            if *grant == admin { &write } else { grant }
-        });
+        let confined = self
+            .iter()
+            .map(|grant| if *grant == admin { &write } else { grant });
         Self::of_any_number(confined.cloned().collect())
     }
 

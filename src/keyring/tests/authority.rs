@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::key::{Environment, KeyDigest, KeyId};
 use crate::keyring::authority::{self, Draft, Expiry, KeyPatch, SelfService};
 use crate::keyring::caller::Caller;
+use crate::keyring::limits::Limits;
 use crate::principal::{Known, Principal, Span};
 use crate::scope::{Roles, ScopeSet};
 use crate::store::{

@@ -6,6 +6,7 @@ use super::fixture::{Answer, DISABLED, REVOKED, Replica, UNKNOWN, allowed, soon}
 use crate::key::{GeneratedKey, KeyId};
 use crate::keyring::authority::{self, Draft, Expiry};
 use crate::keyring::caller::Caller;
+use crate::keyring::limits::Limits;
 use crate::scope::{Roles, ScopeSet};
 use crate::store::{KeyName, Metadata, Owner, Provenance, Subjects};
 
@@ -244,9 +245,6 @@ async fn insert(replica: &Replica, key: GeneratedKey) {
     };
     let decide =
         move |rows: &_| authority::create(&Caller::System, &draft, &Roles::default(), rows);
-    let write = replica
-        .keyring
-        .inner
-        .write(Subjects::default(), decide);
+    let write = replica.keyring.inner.write(Subjects::default(), decide);
     write.await.unwrap();
 }
