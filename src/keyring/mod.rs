@@ -64,6 +64,7 @@ pub use change::Change;
 pub(crate) use foresee::Foreseen;
 pub use health::Health;
 pub(crate) use last_used::Usage;
+#[cfg(feature = "admin")]
 pub(crate) use limits::Limits;
 #[cfg(feature = "admin")]
 pub(crate) use manage::LONGEST_GRACE;

@@ -249,6 +249,7 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    #[cfg(feature = "admin")]
     pub(super) fn environment(&self) -> &Environment {
         &self.environment
     }
