@@ -10,13 +10,14 @@ use super::agreement::Agreement;
 use super::authority::SelfService;
 use super::cache::time_to_keep;
 use super::change::{Change, Listeners};
-use super::epoch::{CacheSizes, Timeline};
+use super::epoch::CacheSizes;
 use super::flight::Flights;
 use super::idle::Idle;
 use super::last_used::LastUsed;
 use super::once_found::OnceFound;
 use super::outage::Outage;
 use super::seen_revoked::SeenRevoked;
+use super::timeline::Timeline;
 use super::{Inner, Keyring, budget, cooldown, sync};
 use crate::clock::{Clock, SystemClock};
 use crate::key::{

@@ -23,6 +23,7 @@ mod flight;
 mod foresee;
 mod freshness;
 mod health;
+mod history;
 mod hot;
 mod idle;
 mod last_used;
@@ -40,6 +41,8 @@ mod session;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod timeline;
+mod told;
 mod writes;
 
 use std::fmt;
@@ -109,7 +112,7 @@ pub(crate) struct Inner {
     agreement: agreement::Agreement,
     self_service: authority::SelfService,
     listeners: change::Listeners,
-    timeline: epoch::Timeline,
+    timeline: timeline::Timeline,
     flights: flight::Flights,
     once_found: once_found::OnceFound,
     cooldown: cooldown::Cooldown,

@@ -6,9 +6,10 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
+use super::Inner;
 use super::change::Change;
-use super::epoch::{Fit, Followed, Write};
-use super::{Inner, sync};
+use super::history::{Break, alarm};
+use super::timeline::{Fit, Followed, Write};
 use crate::key::KeyDigest;
 use crate::store::{
     Decision, Event, Outcome, Refusal, Rows, StoreError, StoreErrorKind, Subjects, Touched,
@@ -149,7 +150,7 @@ impl Inner {
         let fit = self.timeline.heed(&write, then);
         if fit == Fit::Broken {
             let epoch = self.timeline.current().number;
-            sync::alarm(&WentAstray, transacted.revision, epoch);
+            alarm(Break::ByOurs, transacted.revision, epoch);
         }
         if matches!(fit, Fit::Broken | Fit::Astray) {
             self.wake.notify_one();
@@ -179,11 +180,6 @@ impl Inner {
         }
     }
 }
-
-/// Why a write shows that the history broke.
-#[derive(Debug, thiserror::Error)]
-#[error("a write went to another history than the one that was followed")]
-struct WentAstray;
 
 fn lock(event: &Mutex<Option<Event>>) -> MutexGuard<'_, Option<Event>> {
     event.lock().unwrap_or_else(PoisonError::into_inner)
