@@ -194,7 +194,11 @@ fn verdict_of(result: &Result<Decision, Refusal>) -> Verdict {
             Refusal::KeyRevoked => Verdict::Revoked,
             Refusal::KeyExpired => Verdict::Expired,
             Refusal::UndeclaredEnvironment => Verdict::Undeclared,
-            Refusal::DigestTaken | Refusal::KeyLimitReached => unreachable!("nobody asked"),
+            Refusal::DigestTaken
+            | Refusal::KeyLimitReached
+            | Refusal::LivesTooLong
+            | Refusal::EnvironmentNotAllowed
+            | Refusal::OnlyAsked => unreachable!("nobody asked"),
         },
     }
 }

@@ -26,5 +26,7 @@ mod reports;
 mod restore;
 mod rotation;
 mod seen_revoked;
+#[cfg(feature = "admin")]
+mod sessions;
 mod state_machine;
 mod writes;
