@@ -112,6 +112,9 @@ pub mod manual {
     pub mod freshness {}
     #[doc = include_str!("../docs/http.md")]
     pub mod http {}
+    #[doc = include_str!("../docs/multi-tenant.md")]
+    #[cfg(feature = "admin")]
+    pub mod multi_tenant {}
     #[doc = include_str!("../docs/scaling.md")]
     pub mod scaling {}
 }
