@@ -79,6 +79,7 @@ pub mod admin;
 pub mod allowed_ips;
 pub mod clock;
 mod credential;
+mod escaped;
 mod excerpt;
 #[cfg(feature = "axum")]
 mod extract;
@@ -113,6 +114,9 @@ pub mod manual {
     pub mod freshness {}
     #[doc = include_str!("../docs/http.md")]
     pub mod http {}
+    #[doc = include_str!("../docs/multi-tenant.md")]
+    #[cfg(feature = "admin")]
+    pub mod multi_tenant {}
     #[doc = include_str!("../docs/scaling.md")]
     pub mod scaling {}
 }

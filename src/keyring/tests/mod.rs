@@ -29,5 +29,7 @@ mod retention;
 mod roles;
 mod rotation;
 mod seen_revoked;
+#[cfg(feature = "admin")]
+mod sessions;
 mod state_machine;
 mod writes;
