@@ -10,6 +10,8 @@ use super::writes::Line;
 use super::{Keyring, WriteError};
 use crate::key::{Environment, GenerateError, GeneratedKey, KeyDigest, KeyHint, KeyId, PlainKey};
 use crate::scope::{Grant, RoleSet, ScopeSet};
+#[cfg(feature = "admin")]
+use crate::scope::{Roles, Scope};
 use crate::store::{
     KeyRecord, Outcome, Owner, Refusal, ReplayKey, Rows, Subjects, Transacted, Whose,
 };
@@ -237,6 +239,18 @@ impl Keyring {
     /// The first of these that the application has not declared, if it declares any.
     pub(crate) fn undeclared<'a>(&self, scopes: &'a ScopeSet) -> Option<&'a Grant> {
         scopes.iter().find(|grant| !self.declares(grant))
+    }
+
+    /// The scopes that the application has declared, if it declares any.
+    #[cfg(feature = "admin")]
+    pub(crate) fn known_scopes(&self) -> impl Iterator<Item = &Scope> {
+        self.inner.catalogue.iter().flatten()
+    }
+
+    /// The roles that the application knows.
+    #[cfg(feature = "admin")]
+    pub(crate) fn known_roles(&self) -> &Roles {
+        &self.inner.roles
     }
 
     /// Whether the application has declared this, or declares nothing.
