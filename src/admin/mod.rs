@@ -19,16 +19,19 @@
 //! | `POST /keys` | `keys:write` | makes a key: 201 with the key and, this once, its secret; honours `Idempotency-Key` |
 //! | `GET /keys?owner=&status=&environment=&expires_before=&limit=&cursor=` | `keys:read` | lists keys, newest first, in pages |
 //! | `GET /keys/{id}` | `keys:read` | shows a key |
-//! | `PATCH /keys/{id}` | `keys:write` | changes `name`, `scopes`, `enabled`, `expires_at`, `metadata` |
+//! | `PATCH /keys/{id}` | `keys:write` | changes `name`, `scopes`, `roles`, `enabled`, `expires_at`, `resources`, `allowed_ips`, `metadata` |
 //! | `POST /keys/{id}/rotate` | `keys:write` | gives a key another secret, and the old one a grace |
 //! | `DELETE /keys/{id}/previous` | `keys:write` | ends that grace |
 //! | `DELETE /keys/{id}?reason=` | `keys:write`, for one's own key nothing | revokes a key, for ever |
+//! | `GET /keys/{id}/events?limit=&cursor=` | `keys:read` | the trail of a key: what was done to it, when and by whom |
+//! | `POST /keys/import` | `keys:write` | takes keys that were made elsewhere, by digest, a line each |
 //! | `POST /keys/revoke` | `keys:admin` | the emergency stop: revokes the keys of an owner, of a maker, or all |
 //! | `GET /keys/current`, `DELETE /keys/current?reason=` | a valid key | shows, or revokes, the very key that calls |
 //!
 //! Callers are keys and, if there is one, the [`BootstrapToken`]. A key manages the keys of its own
 //! owner; with `keys:admin` those of everybody. What it makes or changes never exceeds what it
-//! holds itself: in scopes, environment and life. It neither rotates nor extends itself, unless
+//! holds itself: in scopes,
+//! roles, resources, addresses, environment and life. It neither rotates nor extends itself, unless
 //! [`self_renewal`](crate::keyring::Builder::self_renewal) was called. All that is judged on the
 //! caller's own row inside the transaction that writes; the cache in front of the gate decides no
 //! write.
@@ -51,10 +54,13 @@ mod cursor;
 mod elsewhere;
 mod emergency;
 mod errors;
+mod events;
 mod fields;
 mod given;
 mod idempotency;
+mod import;
 mod json;
+mod lines;
 mod list;
 mod previous;
 mod query;
@@ -62,6 +68,7 @@ mod read;
 mod restrictions;
 mod revoke;
 mod rotate;
+mod seal;
 mod token;
 mod view;
 mod wanted;
@@ -165,12 +172,14 @@ impl Admin {
                     .delete(on(revoke::revoke)),
             )
             .route("/keys/{id}/rotate", post(on(rotate::rotate)))
+            .route("/keys/{id}/events", get(on(events::list)))
             .route("/keys/{id}/previous", delete(on(previous::end)))
-            // Neither is an id, so they hide no key.
+            // None of these is an id, so they hide no key.
             .route(
                 "/keys/current",
                 get(on(current::read)).delete(on(current::revoke)),
             )
+            .route("/keys/import", post(on(import::import)))
             .route("/keys/revoke", post(on(emergency::revoke_all)))
             // Around the answers to a wrong method too, but not around those to a wrong path.
             .route_layer(map_response(sealed))

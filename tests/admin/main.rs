@@ -18,14 +18,19 @@ mod attack;
 mod body;
 mod bootstrap;
 mod change;
+mod columns;
 mod create;
+mod elsewhere;
+mod import;
 mod list;
 mod log;
+mod narrowed;
 mod order;
 mod outage;
 mod outer_layer;
 mod read;
 mod revoke;
+mod trail;
 
 mod desk;
 

@@ -66,6 +66,7 @@ impl Reply {
             assert_eq!(self.header("x-content-type-options"), "nosniff", "{what}");
         }
         let expected = match self.status {
+            200 if content_type == "application/x-ndjson" => content_type,
             200 | 201 => "application/json",
             405 => "",
             _ if unknown_path => "",
