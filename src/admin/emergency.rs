@@ -66,6 +66,8 @@ fn asked_for(body: Json, query: Option<&str>) -> Result<(Whose, String), Refused
 }
 
 fn provenance(text: &str) -> Result<Provenance, &'static str> {
-    Provenance::from_stored(text)
-        .ok_or("must be `key:` and the id of a key, `admin-token` or `system`")
+    Provenance::from_stored(text).ok_or(
+        "must be `key:` and the id of a key, `session:` and the id of a session, `admin-token` \
+             or `system`",
+    )
 }

@@ -51,6 +51,11 @@ fn kinds<'j>(
             || pointer(RESOURCES),
             |kind| below(&pointer(RESOURCES), kind),
         );
+        // Kinds and ids are stored and shown as they are. A key in the wrong place must not be.
+        if keyring.format().starts_like_a_key(kind.as_bytes()) {
+            wrong(at, "has a kind that begins like a key".to_owned());
+            continue;
+        }
         if let Err(error) = Resources::new([(kind, [""; 0])]) {
             wrong(at, error.to_string());
             continue;
@@ -80,7 +85,6 @@ fn id<'j>(kind: &str, item: &'j Json, keyring: &Keyring) -> Result<&'j str, Stri
     let Json::Text(id) = item else {
         return Err(format!("must be a string, and is {}", item.kind()));
     };
-    // Ids are stored and shown as they are. A key in the wrong field must not be.
     if keyring.format().starts_like_a_key(id.as_bytes()) {
         return Err("begins like a key, which no id of a resource may".to_owned());
     }

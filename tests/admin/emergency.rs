@@ -172,8 +172,8 @@ async fn exactly_one_aim_and_a_reason() {
             vec!["#/created_by"],
         ),
         (
-            "a session",
-            r#"{"created_by": "session:x", "reason": "r"}"#,
+            "a session without an id",
+            r#"{"created_by": "session:", "reason": "r"}"#,
             vec!["#/created_by"],
         ),
         (
