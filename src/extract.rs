@@ -8,6 +8,7 @@ use std::sync::Arc;
 use axum_core::body::Body;
 use axum_core::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum_core::response::{IntoResponse, Response};
+use http::Extensions;
 use http::request::Parts;
 
 use crate::layer::{Authentication, Form, Gate, Reason, Rejection, misconfigured};
@@ -49,7 +50,7 @@ impl ExtractRejection {
 impl IntoResponse for ExtractRejection {
     fn into_response(self) -> Response {
         let response = match self.gate {
-            Some(gate) => gate.refuse(self.rejection, self.form),
+            Some(gate) => gate.refuse(self.rejection, self.form, Extensions::new()),
             None => misconfigured(self.form),
         };
         response.map(Body::from)

@@ -79,6 +79,7 @@ pub mod admin;
 pub mod allowed_ips;
 pub mod clock;
 mod credential;
+mod escaped;
 mod excerpt;
 #[cfg(feature = "axum")]
 mod extract;

@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use portcullis::key::{KeyDigest, KeyHint, KeyId};
 use portcullis::scope::ScopeSet;
-use portcullis::store::{EventQuery, RecordedEvent, Retention, Pruned, 
-    Decide, FoundKey, KeyName, KeyRecord, KeyStore, ListQuery, LookUp, Metadata, Nudges, Owner,
-    Position, Provenance, Read, Source, StoreError, StoreErrorKind, StoreId, Subjects, SyncReport,
-    Transacted, Use,
+use portcullis::store::{
+    Decide, EventQuery, FoundKey, KeyName, KeyRecord, KeyStore, ListQuery, LookUp, Metadata,
+    Nudges, Owner, Position, Provenance, Pruned, Read, RecordedEvent, Retention, Source,
+    StoreError, StoreErrorKind, StoreId, Subjects, SyncReport, Transacted, Use,
 };
 use portcullis::timestamp::Timestamp;
 

@@ -26,7 +26,7 @@ impl Effort {
     pub const FULL: Self = Self {
         rounds: 21,
         time: Duration::from_millis(10),
-        counted: 256,
+        counted: 128,
     };
 
     /// Enough to see that everything runs.

@@ -108,8 +108,8 @@ fn run(options: &Options) -> Result<(), String> {
             }
         },
         ["budget", ref files @ ..] => {
-            let (_, figures) = read(files).map_err(|error| error.to_string())?;
-            print!("{}", Budget::read().lines(&figures));
+            let results = read(files).map_err(|error| error.to_string())?;
+            print!("{}", Budget::read().lines(&results.figures));
             Ok(())
         }
         ["list"] => {

@@ -2,8 +2,11 @@
 //!
 //! The template is the page with places in double braces:
 //!
-//! - `{{machine}}`: what it was measured on;
+//! - `{{machine}}`: what it was measured on, and what was left out;
 //! - `{{budget}}`: the budget and what became of it;
+//! - `{{missed NAME}}` ... `{{end}}`: why a line of the budget does not hold; is there only when it
+//!   does not, and has other places in it;
+//! - `{{unexplained}}`: the lines that do not hold and have no such text, or that all hold;
 //! - `{{value GROUP | CASE | FIGURE}}`: one figure;
 //! - `{{table GROUP | FIGURE = Heading | ...}}`: figures of all cases of a group;
 //! - `{{bars FILE | GROUP | FIGURE | Title}}`: a plot of them;
@@ -14,9 +17,8 @@
 
 use std::fmt::Write as _;
 
-use crate::budget::Budget;
-use crate::machine::Machine;
-use crate::record::{Figure, find, number, pivot};
+use crate::budget::{Budget, Verdict};
+use crate::record::{Figure, LeftOut, Results, find, number, pivot};
 use crate::svg::{self, Bar, Series};
 
 /// A page and its plots by name.
@@ -25,6 +27,8 @@ pub struct Page {
     pub text: String,
     /// The plots.
     pub plots: Vec<(String, String)>,
+    /// The lines of the budget that do not hold, and of which the template does not say why.
+    pub unexplained: Vec<String>,
 }
 
 /// Where plots lie, as seen from the page.
@@ -33,47 +37,89 @@ pub const FOLDER: &str = "performance";
 const NOT_MEASURED: &str = "*not measured in this run*";
 
 /// Fills in `template`. An error names the place that cannot be understood.
-pub fn fill(template: &str, machines: &[Machine], figures: &[Figure]) -> Result<Page, String> {
+pub fn fill(template: &str, results: &Results) -> Result<Page, String> {
+    let budget = Budget::read();
+    let missed = missed(&budget, &results.figures);
     let mut page = Page {
         text: String::new(),
         plots: Vec::new(),
+        unexplained: missed
+            .iter()
+            .filter(|name| !template.contains(&format!("{{{{missed {name}}}}}")))
+            .cloned()
+            .collect(),
     };
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once("{{") {
-        let (place, after) = after
-            .split_once("}}")
-            .ok_or_else(|| format!("a place is not closed: {}", &after[..after.len().min(40)]))?;
-        page.text.push_str(before);
-        let (kind, words) = place.split_once(' ').unwrap_or((place, ""));
-        let words: Vec<&str> = words.split('|').map(str::trim).collect();
-        match (kind, &words[..]) {
-            ("machine", [""]) => page.text.push_str(&machine(machines)),
-            ("budget", [""]) => page.text.push_str(&budget(figures)),
-            ("value", [group, case, figure]) => {
-                let value = find(figures, group, case, figure);
-                let value = value.map(|own| number(own.value, figure));
-                page.text.push_str(value.as_deref().unwrap_or(NOT_MEASURED));
-            }
-            ("table", [group, columns @ ..]) => {
-                page.text.push_str(&table(figures, group, columns));
-            }
-            ("bars", [file, group, figure, title]) => {
-                let plot = bars(figures, group, figure, title);
-                page.plot(file, title, plot);
-            }
-            ("lines", [file, group, across, up, title, series @ ..]) => {
-                let plot = lines(figures, group, [title, across, up], series);
-                page.plot(file, title, plot);
-            }
-            _ => return Err(format!("no such place: {{{{{place}}}}}")),
-        }
-        rest = after;
-    }
-    page.text.push_str(rest);
+    page.append(template, results, &missed)?;
     Ok(page)
 }
 
+fn missed(budget: &Budget, figures: &[Figure]) -> Vec<String> {
+    let lines = budget.line.iter();
+    lines
+        .filter(|line| line.verdict(figures) == Verdict::Missed)
+        .map(|line| line.name.clone())
+        .collect()
+}
+
 impl Page {
+    fn append(
+        &mut self,
+        template: &str,
+        results: &Results,
+        missed: &[String],
+    ) -> Result<(), String> {
+        let figures = &results.figures[..];
+        let mut rest = template;
+        while let Some((before, after)) = rest.split_once("{{") {
+            let (place, mut after) = after.split_once("}}").ok_or_else(|| {
+                let begin: String = after.chars().take(40).collect();
+                format!("a place is not closed: {begin}")
+            })?;
+            self.text.push_str(before);
+            let (kind, words) = place.split_once(' ').unwrap_or((place, ""));
+            let words: Vec<&str> = words.split('|').map(str::trim).collect();
+            match (kind, &words[..]) {
+                ("machine", [""]) => self.text.push_str(&machine(results)),
+                ("budget", [""]) => self.text.push_str(&budget(figures)),
+                ("missed", [name]) => {
+                    let known = Budget::read().line.iter().any(|line| line.name == *name);
+                    let (why, next) = after
+                        .split_once("{{end}}\n")
+                        .filter(|_| known)
+                        .ok_or_else(|| format!("no such line, or no end: {{{{{place}}}}}"))?;
+                    if missed.iter().any(|own| own == name) {
+                        self.append(why.trim_start(), results, missed)?;
+                    }
+                    after = next;
+                }
+                ("unexplained", [""]) => {
+                    let text = unexplained(missed, &self.unexplained, figures);
+                    self.text.push_str(&text);
+                }
+                ("value", [group, case, figure]) => {
+                    let value = find(figures, group, case, figure);
+                    let value = value.map(|own| number(own.value, figure));
+                    self.text.push_str(value.as_deref().unwrap_or(NOT_MEASURED));
+                }
+                ("table", [group, columns @ ..]) => {
+                    self.text.push_str(&table(figures, group, columns));
+                }
+                ("bars", [file, group, figure, title]) => {
+                    let plot = bars(figures, group, figure, title);
+                    self.plot(file, title, plot);
+                }
+                ("lines", [file, group, across, up, title, series @ ..]) => {
+                    let plot = lines(figures, group, [title, across, up], series);
+                    self.plot(file, title, plot);
+                }
+                _ => return Err(format!("no such place: {{{{{place}}}}}")),
+            }
+            rest = after;
+        }
+        self.text.push_str(rest);
+        Ok(())
+    }
+
     fn plot(&mut self, file: &str, title: &str, plot: Option<String>) {
         let Some(plot) = plot else {
             self.text.push_str(NOT_MEASURED);
@@ -84,9 +130,9 @@ impl Page {
     }
 }
 
-fn machine(machines: &[Machine]) -> String {
+fn machine(results: &Results) -> String {
     let mut text = String::new();
-    for machine in machines {
+    for machine in &results.machines {
         let sha = if machine.sha_instructions {
             "with"
         } else {
@@ -97,14 +143,42 @@ fn machine(machines: &[Machine]) -> String {
             "- {}, {} cores, {sha} SHA instructions; {}; {}; commit {}",
             machine.processor, machine.cores, machine.system, machine.rustc, machine.commit,
         );
-        if machine.quick {
-            let _ = writeln!(
-                text,
-                "\n> **A quick run, or a busy machine: this shows what the page looks like. Its figures mean nothing.**\n"
-            );
-        }
     }
-    text.trim_end().to_owned()
+    if !results.tools.is_empty() {
+        let tools = results.tools.iter();
+        let tools: Vec<String> = tools
+            .map(|tool| format!("{} {}", tool.name, tool.version))
+            .collect();
+        let _ = writeln!(text, "- Beside it: {}", tools.join(", "));
+    }
+    if results.machines.iter().any(|machine| machine.quick) {
+        text.push_str(
+            "\n> **A quick run: this shows what the page looks like. Its figures mean nothing.**\n",
+        );
+    }
+    if !results.left_out.is_empty() {
+        text.push_str("\n> **Not measured in this run:**\n");
+    }
+    for LeftOut { what, why } in &results.left_out {
+        let _ = writeln!(text, "> - {what}: {why}");
+    }
+    text.trim().to_owned()
+}
+
+fn unexplained(missed: &[String], unexplained: &[String], figures: &[Figure]) -> String {
+    let lines = Budget::read().line;
+    let any_left_out = lines
+        .iter()
+        .any(|line| line.verdict(figures) == Verdict::NotMeasured);
+    match (unexplained, missed) {
+        ([], []) if any_left_out => "None of those that were measured.".to_owned(),
+        ([], []) => "None.".to_owned(),
+        ([], _) => String::new(),
+        (lines, _) => format!(
+            "**Nothing is written here about why these are missed: {}.**",
+            lines.join(", ")
+        ),
+    }
 }
 
 fn budget(figures: &[Figure]) -> String {
@@ -112,7 +186,7 @@ fn budget(figures: &[Figure]) -> String {
     for line in Budget::read().line {
         let verdict = line.verdict(figures);
         let verdict = match verdict {
-            crate::budget::Verdict::Held => "held".to_owned(),
+            Verdict::Held => "held".to_owned(),
             other => format!("**{}**", other.as_str()),
         };
         let _ = writeln!(
@@ -226,8 +300,15 @@ mod tests {
         ]
     }
 
+    fn results() -> Results {
+        Results {
+            figures: figures(),
+            ..Results::default()
+        }
+    }
+
     fn filled(template: &str) -> String {
-        fill(template, &[], &figures()).unwrap().text
+        fill(template, &results()).unwrap().text
     }
 
     #[test]
@@ -244,7 +325,7 @@ mod tests {
 
     #[test]
     fn a_plot_is_a_file_beside_the_page() {
-        let page = fill("{{bars b | g | ns | Title}}", &[], &figures()).unwrap();
+        let page = fill("{{bars b | g | ns | Title}}", &results()).unwrap();
         assert_eq!(page.text, "![Title](performance/b.svg)");
         assert_eq!(page.plots[0].0, "b.svg");
         assert!(page.plots[0].1.starts_with("<svg"));
@@ -252,15 +333,63 @@ mod tests {
 
     #[test]
     fn what_is_no_place_is_named() {
-        let error = fill("{{nonsense}}", &[], &[]).err();
+        let error = fill("{{nonsense}}", &Results::default()).err();
         assert_eq!(error.as_deref(), Some("no such place: {{nonsense}}"));
-        assert!(fill("{{budget", &[], &[]).is_err());
+        assert!(fill("{{budget", &Results::default()).is_err());
     }
 
     #[test]
     fn the_template_can_be_filled_with_nothing() {
-        let page = fill(include_str!("../performance.md"), &[], &[]).unwrap();
+        let page = fill(include_str!("../performance.md"), &Results::default()).unwrap();
         assert!(page.plots.is_empty());
         assert!(page.text.contains(NOT_MEASURED));
+    }
+
+    /// Line 10 of the budget, with 2 look-ups where one may be.
+    fn one_line_missed() -> Results {
+        let figure = Figure {
+            group: "stampede".to_owned(),
+            case: "1,000 callers".to_owned(),
+            figure: "look-ups, most".to_owned(),
+            value: 2.0,
+            quartiles: None,
+        };
+        Results {
+            figures: vec![figure],
+            ..Results::default()
+        }
+    }
+
+    #[test]
+    fn why_a_line_is_missed_is_there_only_when_it_is() {
+        let template = "a\n{{missed 10}}\nhad {{value g | 10 keys | ns}}\n{{end}}\nb";
+        assert_eq!(filled(template), "a\nb");
+        let page = fill(template, &one_line_missed()).unwrap();
+        assert_eq!(page.text, format!("a\nhad {NOT_MEASURED}\nb"));
+        assert!(page.unexplained.is_empty());
+        assert!(fill("{{missed 10}}", &results()).is_err(), "no end");
+        assert!(fill("{{missed x}}{{end}}\n", &results()).is_err());
+    }
+
+    #[test]
+    fn a_line_that_is_missed_without_a_word_is_named() {
+        let page = fill("{{unexplained}}", &one_line_missed()).unwrap();
+        assert_eq!(page.unexplained, ["10"]);
+        assert!(page.text.ends_with("are missed: 10.**"), "{}", page.text);
+        assert!(filled("{{unexplained}}").starts_with("None of those"));
+    }
+
+    #[test]
+    fn what_was_left_out_is_said() {
+        let mut results = results();
+        results.left_out.push(LeftOut {
+            what: "nginx".to_owned(),
+            why: "it is not installed".to_owned(),
+        });
+        let text = fill("{{machine}}", &results).unwrap().text;
+        assert_eq!(
+            text,
+            "> **Not measured in this run:**\n> - nginx: it is not installed"
+        );
     }
 }

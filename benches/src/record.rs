@@ -16,8 +16,43 @@ use crate::machine::Machine;
 pub enum Line {
     /// What it was measured on; holds for the figures below it.
     Machine(Machine),
+    /// Something measured beside the crate whose version no name of a case has.
+    Tool(Tool),
+    /// Something that was to be measured, and was not.
+    LeftOut(LeftOut),
     /// A figure.
     Figure(Figure),
+}
+
+/// A program that a figure depends on.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Tool {
+    /// What it is called.
+    pub name: String,
+    /// As it says itself.
+    pub version: String,
+}
+
+/// What a reader would otherwise not miss.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct LeftOut {
+    /// What was not measured.
+    pub what: String,
+    /// Why not.
+    pub why: String,
+}
+
+/// All that is in results files.
+#[derive(Clone, Debug, Default)]
+pub struct Results {
+    /// What it was measured on: one, unless they come from several runs.
+    pub machines: Vec<Machine>,
+    /// And with.
+    pub tools: Vec<Tool>,
+    /// What is missing.
+    pub left_out: Vec<LeftOut>,
+    /// What was measured.
+    pub figures: Vec<Figure>,
 }
 
 /// One figure of one case.
@@ -65,6 +100,19 @@ impl Recorder {
         self.push(group, case, figure, at(2), Some((at(1), at(3))));
     }
 
+    /// What a figure also depends on.
+    pub fn tool(&mut self, name: &str, version: &str) {
+        let (name, version) = (name.to_owned(), version.to_owned());
+        self.write(&Line::Tool(Tool { name, version }));
+    }
+
+    /// What was to be measured, and was not. Says so as well.
+    pub fn left_out(&mut self, what: &str, why: &str) {
+        println!("NOT MEASURED: {what}: {why}");
+        let (what, why) = (what.to_owned(), why.to_owned());
+        self.write(&Line::LeftOut(LeftOut { what, why }));
+    }
+
     fn push(
         &mut self,
         group: &str,
@@ -98,27 +146,41 @@ impl Recorder {
 }
 
 /// Reads results files. Of a figure that is there more than once the last counts.
-pub fn read(paths: &[impl AsRef<Path>]) -> io::Result<(Vec<Machine>, Vec<Figure>)> {
-    let (mut machines, mut figures) = (Vec::<Machine>::new(), Vec::<Figure>::new());
+pub fn read(paths: &[impl AsRef<Path>]) -> io::Result<Results> {
+    let mut results = Results::default();
     for path in paths {
-        for line in BufReader::new(File::open(path)?).lines() {
-            match serde_json::from_str(&line?)? {
-                Line::Machine(machine) => {
-                    if !machines.contains(&machine) {
-                        machines.push(machine);
-                    }
-                }
-                Line::Figure(figure) => {
-                    figures.retain(|old| {
-                        (&old.group, &old.case, &old.figure)
-                            != (&figure.group, &figure.case, &figure.figure)
-                    });
-                    figures.push(figure);
-                }
+        let path = path.as_ref();
+        for (at, line) in BufReader::new(File::open(path)?).lines().enumerate() {
+            let line = serde_json::from_str(&line?).map_err(|error| {
+                io::Error::other(format!("{}, line {}: {error}", path.display(), at + 1))
+            })?;
+            results.add(line);
+        }
+    }
+    Ok(results)
+}
+
+impl Results {
+    fn add(&mut self, line: Line) {
+        match line {
+            Line::Machine(machine) => once(&mut self.machines, machine),
+            Line::Tool(tool) => once(&mut self.tools, tool),
+            Line::LeftOut(left_out) => once(&mut self.left_out, left_out),
+            Line::Figure(figure) => {
+                self.figures.retain(|old| {
+                    (&old.group, &old.case, &old.figure)
+                        != (&figure.group, &figure.case, &figure.figure)
+                });
+                self.figures.push(figure);
             }
         }
     }
-    Ok((machines, figures))
+}
+
+fn once<T: PartialEq>(all: &mut Vec<T>, one: T) {
+    if !all.contains(&one) {
+        all.push(one);
+    }
 }
 
 /// The figures of a group: a row for each case, a column for each kind of figure, in the order in
@@ -178,7 +240,7 @@ pub fn table(figures: &[Figure], group: &str) -> String {
 
 /// A value with as many digits as it is good for, thousands set apart.
 pub fn number(value: f64, figure: &str) -> String {
-    if figure.contains("x ") || figure.starts_with('%') {
+    if (figure.contains("x ") || figure.starts_with('%')) && value.abs() < 1_000.0 {
         return format!("{value:.2}");
     }
     if value.abs() < 100.0 && value.fract() != 0.0 {
@@ -196,5 +258,42 @@ pub fn number(value: f64, figure: &str) -> String {
         format!("-{text}")
     } else {
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(lines: &str) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(lines.as_bytes()).unwrap();
+        file
+    }
+
+    #[test]
+    fn what_other_languages_write_is_read() {
+        let file = written(concat!(
+            r#"{"kind": "tool", "name": "Node.js", "version": "v20.20.2"}"#,
+            "\n",
+            r#"{"kind": "left_out", "what": "nginx", "why": "it is not installed"}"#,
+            "\n",
+            r#"{"kind": "figure", "group": "g", "case": "c", "figure": "f", "value": 1}"#,
+            "\n",
+            r#"{"kind": "figure", "group": "g", "case": "c", "figure": "f", "value": 2.5}"#,
+            "\n",
+        ));
+        let results = read(&[file.path()]).unwrap();
+        assert_eq!(results.tools[0].version, "v20.20.2");
+        assert_eq!(results.left_out[0].what, "nginx");
+        assert_eq!(results.figures.len(), 1, "the last one counts");
+        assert!((results.figures[0].value - 2.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_line_that_is_none_is_named() {
+        let file = written("{\"kind\": \"machine\"}\n");
+        let error = read(&[file.path()]).unwrap_err().to_string();
+        assert!(error.contains("line 1: missing field"), "{error}");
     }
 }

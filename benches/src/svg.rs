@@ -33,7 +33,7 @@ pub fn bars(title: &str, figure: &str, bars: &[Bar]) -> String {
         .map(|bar| bar.label.chars().count())
         .max()
         .unwrap_or(0);
-    let left = (labels as f64 * 7.4 + 26.0).min(340.0);
+    let left = (labels as f64 * 7.8 + 26.0).min(340.0);
     let room = WIDTH - left - 90.0;
     let end = end(bars.iter().map(|bar| bar.value));
     let height = TOP + ROW * bars.len() as f64 + 12.0;

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
-use http::{Method, StatusCode};
+use http::{Extensions, Method, StatusCode};
 use serde::Serialize;
 
 use super::errors::{Errors, FieldError};
@@ -33,6 +33,7 @@ pub(super) struct Problem {
     code: &'static str,
     detail: Option<String>,
     errors: Vec<FieldError>,
+    headers: Vec<(&'static str, HeaderValue)>,
 }
 
 /// The body of a problem. What it tells of the request is bounded and escaped.
@@ -70,6 +71,7 @@ impl Refused {
             code,
             detail: None,
             errors: Vec::new(),
+            headers: Vec::new(),
         })
     }
 
@@ -79,6 +81,9 @@ impl Refused {
             Self::Gate(rejection) => Some(Self::Gate(rejection.clone())),
             Self::Problem(problem) if problem.status == StatusCode::SERVICE_UNAVAILABLE => {
                 Some(Self::unavailable())
+            }
+            Self::Problem(problem) if problem.status == StatusCode::TOO_MANY_REQUESTS => {
+                Some(Self::problem(problem.status, problem.code))
             }
             Self::Problem(_) => None,
         }
@@ -90,6 +95,41 @@ impl Refused {
             problem.detail = Some(detail.into());
         }
         self
+    }
+}
+
+impl Refused {
+    /// Two callers in one request.
+    pub(super) const AMBIGUOUS: &'static str = "ambiguous_caller";
+
+    /// With one more header.
+    pub(super) fn with(mut self, name: &'static str, value: &str) -> Self {
+        if let (Self::Problem(problem), Ok(value)) = (&mut self, HeaderValue::try_from(value)) {
+            problem.headers.push((name, value));
+        }
+        self
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::Gate(rejection) => rejection.status(),
+            Self::Problem(problem) => problem.status,
+        }
+    }
+
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self::Gate(rejection) => rejection.code(),
+            Self::Problem(problem) => problem.code,
+        }
+    }
+
+    /// Why, for the log.
+    pub(super) fn why(&self) -> String {
+        match self {
+            Self::Gate(rejection) => rejection.to_string(),
+            Self::Problem(problem) => problem.detail.clone().unwrap_or_default(),
+        }
     }
 }
 
@@ -117,6 +157,7 @@ impl From<Errors> for Refused {
             code: "invalid_field",
             detail: None,
             errors: errors.into_vec(),
+            headers: Vec::new(),
         })
     }
 }
@@ -125,7 +166,9 @@ impl From<Errors> for Refused {
 pub(super) fn answered(answer: Answer, gate: &Gate, method: &Method) -> Response {
     let refused = match answer {
         Ok(response) => return response,
-        Err(Refused::Gate(rejection)) => gate.refuse(rejection, Form::http(method)),
+        Err(Refused::Gate(rejection)) => {
+            gate.refuse(rejection, Form::http(method), Extensions::new())
+        }
         Err(Refused::Problem(problem)) => Form::http(method).shape(problem.respond(gate)),
     };
     refused.map(Body::from)
@@ -134,7 +177,9 @@ pub(super) fn answered(answer: Answer, gate: &Gate, method: &Method) -> Response
 /// The status and the body of a refusal that is a part of an answer.
 pub(super) fn told(refused: Refused, gate: &Gate) -> (StatusCode, Bytes) {
     let response = match refused {
-        Refused::Gate(rejection) => gate.refuse(rejection, Form::http(&Method::POST)),
+        Refused::Gate(rejection) => {
+            gate.refuse(rejection, Form::http(&Method::POST), Extensions::new())
+        }
         Refused::Problem(problem) => problem.respond(gate),
     };
     (response.status(), response.into_body())
@@ -143,7 +188,7 @@ pub(super) fn told(refused: Refused, gate: &Gate) -> (StatusCode, Bytes) {
 impl Problem {
     fn respond(&self, gate: &Gate) -> http::Response<Bytes> {
         let body = to_json(&ProblemBody {
-            r#type: gate.problem_types.of(self.code),
+            r#type: gate.answers.types().of(self.code),
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
             code: self.code,
@@ -153,6 +198,9 @@ impl Problem {
         let mut response = http::Response::new(body);
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
+        for (name, value) in &self.headers {
+            headers.insert(*name, value.clone());
+        }
         headers.insert(CONTENT_TYPE, PROBLEM_JSON);
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));

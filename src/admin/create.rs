@@ -9,6 +9,7 @@ use super::answer::{Answer, Refused, json};
 use super::caller::Call;
 use super::errors::Errors;
 use super::idempotency::{self, Again};
+use super::policy::NotMade;
 use super::query::Query;
 use super::view::KeyView;
 use super::wanted::Wanted;
@@ -56,26 +57,26 @@ struct Done {
 
 pub(super) async fn create(call: Call) -> Answer {
     call.needs(KEYS_WRITE)?;
+    let address = call.address();
     let body = body::read(&call.parts.headers, call.body).await?;
     let again = Again::asked_for(&call.parts.headers)?;
-    let (keyring, caller) = (call.desk.gate.keyring.clone(), call.caller);
+    let (desk, caller) = (call.desk, call.caller);
+    let keyring = desk.gate.keyring.clone();
     let mut errors = Errors::default();
     Query::of(call.parts.uri.query(), &[], &mut errors);
     let wanted = Wanted::read(body, &keyring, &mut errors);
-    errors.check()?;
     let Some(Wanted {
         new,
         elsewhere,
         expiry_field,
     }) = wanted
     else {
-        return Err(Refused::unavailable());
+        return Err(errors.into());
     };
     let recognisable = again.map(|again| again.recognisable(&caller, &new, elsewhere.as_ref()));
     let running = match &recognisable {
         Some(known) => Some(
-            call.desk
-                .running
+            desk.running
                 .begin(known.by)
                 .ok_or_else(idempotency::running)?,
         ),
@@ -83,13 +84,25 @@ pub(super) async fn create(call: Call) -> Answer {
     };
     let making = Making {
         recognisable,
+        limits: desk.rules.limits.clone(),
         ..Making::default()
     };
     // On a task of its own, so that a request that hangs up still counts as running.
     let making = async move {
         let _running = running;
+        let rules = &desk.rules;
+        rules
+            .permit(
+                &keyring,
+                &caller,
+                &new,
+                elsewhere.as_ref(),
+                &making,
+                address,
+            )
+            .await?;
         match elsewhere {
-            None => keyring.create_as(caller, new, making).await.map(Done::from),
+            None => Ok(keyring.create_as(caller, new, making).await?.into()),
             Some(elsewhere) => {
                 let imported = keyring.import_as(caller, new, elsewhere, making).await?;
                 Done::of_elsewhere(imported)
@@ -98,8 +111,8 @@ pub(super) async fn create(call: Call) -> Answer {
     };
     let done = tokio::spawn(making.in_current_span())
         .await
-        .unwrap_or(Err(WriteError::OutcomeUnknown(None)))
-        .map_err(|error| refused_for(error, expiry_field))?;
+        .unwrap_or(Err(WriteError::OutcomeUnknown(None).into()))
+        .map_err(|error: NotMade| refused_for(error, expiry_field))?;
     let view = KeyView::new(&done.record, done.now);
     let mut response = match &done.secret {
         Some(secret) => json(StatusCode::CREATED, &Handed::new(view, secret)),
@@ -112,7 +125,7 @@ pub(super) async fn create(call: Call) -> Answer {
 }
 
 impl Done {
-    fn of_elsewhere((now, imported): (Timestamp, Imported)) -> Result<Self, WriteError> {
+    fn of_elsewhere((now, imported): (Timestamp, Imported)) -> Result<Self, NotMade> {
         match imported {
             Imported::Made(record) => Ok(Self {
                 now,
@@ -120,7 +133,7 @@ impl Done {
                 secret: None,
             }),
             // One key is asked for, and this would be another one: with its own scopes and end.
-            Imported::Exists(_) => Err(WriteError::Refused(Refusal::DigestTaken)),
+            Imported::Exists(_) => Err(WriteError::Refused(Refusal::DigestTaken).into()),
         }
     }
 }
@@ -135,14 +148,20 @@ impl From<Made> for Done {
     }
 }
 
-/// Whether an expiry can stand, only the store's clock can tell.
-pub(super) fn refused_for(error: WriteError, expiry_field: &str) -> Refused {
-    match error {
-        WriteError::Refused(why @ (Refusal::ExpiryInThePast | Refusal::ExpiryTooFar)) => {
-            let mut errors = Errors::default();
-            errors.at(format!("#/{expiry_field}"), why);
-            errors.into()
-        }
-        other => other.into(),
-    }
+/// Whether an expiry can stand, only the store's clock can tell; and whom a policy binds, only the
+/// caller's own row.
+pub(super) fn refused_for(error: impl Into<NotMade>, expiry_field: &str) -> Refused {
+    let refusal = match error.into() {
+        NotMade::Write(WriteError::Refused(refusal)) => refusal,
+        NotMade::Write(error) => return error.into(),
+        NotMade::Policy(refused) => return refused,
+    };
+    let field = match refusal {
+        Refusal::ExpiryInThePast | Refusal::ExpiryTooFar | Refusal::LivesTooLong => expiry_field,
+        Refusal::EnvironmentNotAllowed => "environment",
+        other => return WriteError::Refused(other).into(),
+    };
+    let mut errors = Errors::default();
+    errors.at(format!("#/{field}"), refusal);
+    errors.into()
 }

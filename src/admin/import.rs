@@ -4,6 +4,7 @@
 //! hears no more, because one of the two has hung up, sends all of it again: what is there already
 //! is left as it is.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -18,11 +19,12 @@ use super::caller::Call;
 use super::create::refused_for;
 use super::errors::Errors;
 use super::lines::{self, Gone, Lines, NDJSON};
+use super::policy::NotMade;
 use super::query::Query;
 use super::view::KeyView;
 use super::wanted::Wanted;
 use super::{Desk, KEYS_WRITE, body};
-use crate::keyring::{Caller, Imported, Making};
+use crate::keyring::{Caller, Imported, MadeElsewhere, Making, NewKey};
 use crate::store::KeyRecord;
 use crate::timestamp::Timestamp;
 
@@ -54,12 +56,14 @@ struct Done {
 struct Importing {
     desk: Arc<Desk>,
     caller: Caller,
+    address: Option<IpAddr>,
     /// What all further lines are answered, once it makes no sense to go on.
     over: Option<(StatusCode, Box<RawValue>)>,
 }
 
 pub(super) async fn import(call: Call) -> Answer {
     call.needs(KEYS_WRITE)?;
+    let address = call.address();
     let body = read(&call.parts.headers, call.body).await?;
     let mut errors = Errors::default();
     Query::of(call.parts.uri.query(), &[], &mut errors);
@@ -68,6 +72,7 @@ pub(super) async fn import(call: Call) -> Answer {
     let mut importing = Importing {
         desk: call.desk,
         caller: call.caller,
+        address,
         over: None,
     };
     // On a task of its own: a client that reads slowly or leaves cuts no line short.
@@ -127,6 +132,24 @@ impl Importing {
         }
     }
 
+    async fn make(
+        &self,
+        new: NewKey,
+        elsewhere: MadeElsewhere,
+    ) -> Result<(Timestamp, Imported), NotMade> {
+        let (rules, keyring) = (&self.desk.rules, &self.desk.gate.keyring);
+        let making = Making {
+            limits: rules.limits.clone(),
+            ..Making::default()
+        };
+        let given = Some(&elsewhere);
+        rules
+            .permit(keyring, &self.caller, &new, given, &making, self.address)
+            .await?;
+        let caller = self.caller.clone();
+        Ok(keyring.import_as(caller, new, elsewhere, making).await?)
+    }
+
     fn told(&self, why: Refused) -> (StatusCode, Box<RawValue>) {
         let (status, problem) = told(why, &self.desk.gate);
         let problem = serde_json::from_slice(&problem);
@@ -150,11 +173,8 @@ impl Importing {
         let Some((new, elsewhere, expiry_field)) = wanted else {
             return Err(errors.into());
         };
-        let caller = self.caller.clone();
-        let imported = keyring.import_as(caller, new, elsewhere, Making::default());
-        let (now, imported) = imported
-            .await
-            .map_err(|error| refused_for(error, expiry_field))?;
+        let made = self.make(new, elsewhere).await;
+        let (now, imported) = made.map_err(|error| refused_for(error, expiry_field))?;
         let (status, record) = match imported {
             Imported::Made(record) => (StatusCode::CREATED, record),
             Imported::Exists(record) => (StatusCode::OK, record),

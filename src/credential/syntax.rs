@@ -6,6 +6,12 @@ const BEARER: &[u8] = b"Bearer";
 
 /// Reads the trimmed value of `Authorization`.
 pub(super) fn bearer(value: &[u8], place: usize) -> Credential<'_> {
+    // As nearly everybody writes it; the rest of this comes to the same.
+    if let Some(credential) = value.strip_prefix(b"Bearer ")
+        && credential.first().is_some_and(|&byte| byte != b' ')
+    {
+        return token(credential, place);
+    }
     let Some((scheme, after)) = value.split_at_checked(BEARER.len()) else {
         return Credential::Absent;
     };

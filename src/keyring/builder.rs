@@ -9,16 +9,20 @@ use tokio::sync::{Notify, watch};
 use super::agreement::Agreement;
 use super::authority::SelfService;
 use super::cache::time_to_keep;
-use super::epoch::{CacheSizes, Timeline};
+use super::change::{Change, Listeners};
+use super::epoch::CacheSizes;
 use super::flight::Flights;
 use super::idle::Idle;
 use super::last_used::LastUsed;
 use super::once_found::OnceFound;
 use super::outage::Outage;
 use super::seen_revoked::SeenRevoked;
+use super::timeline::Timeline;
 use super::{Inner, Keyring, budget, cooldown, sync};
 use crate::clock::{Clock, SystemClock};
-use crate::key::{ChecksumSecret, DigestAlgorithm, DigestHasherBuilder, InvalidFormat, KeyFormat};
+use crate::key::{
+    ChecksumSecret, DigestAlgorithm, DigestHasherBuilder, ForeignFormat, InvalidFormat, KeyFormat,
+};
 use crate::scope::{Catalogue, InvalidScope, Roles};
 use crate::store::KeyStore;
 
@@ -34,7 +38,9 @@ pub struct Builder {
     environments: Vec<String>,
     scopes: Option<Vec<String>>,
     self_renewal: bool,
+    listeners: Listeners,
     keyed_checksum: Option<Vec<ChecksumSecret>>,
+    foreign: Vec<ForeignFormat>,
     digest: DigestAlgorithm,
     max_staleness: Duration,
     poll_interval: Option<Duration>,
@@ -57,7 +63,7 @@ pub enum BuildError {
     /// No prefix was given.
     #[error("a keyring needs a prefix, such as .prefix(\"acme\"), that is never changed again")]
     NoPrefix,
-    /// The prefix, one of the environments, or the secrets of the checksum.
+    /// The prefix, one of the environments, the secrets of the checksum, or a foreign format.
     #[error("this cannot be the form of a key")]
     Format(#[from] InvalidFormat),
     /// One of the declared scopes.
@@ -134,7 +140,9 @@ impl Builder {
             environments: vec!["live".to_owned()],
             scopes: None,
             self_renewal: false,
+            listeners: Listeners::default(),
             keyed_checksum: None,
+            foreign: Vec::new(),
             digest: DigestAlgorithm::default(),
             max_staleness: Duration::from_secs(5),
             poll_interval: None,
@@ -178,6 +186,38 @@ impl Builder {
         self
     }
 
+    /// Tells of each change to keys that this keyring commits: for a mail to the owner, say, or for
+    /// a system that collects such events. May be called more than once; by default nobody is told.
+    ///
+    /// It is called after the commit and before whoever asked for the change gets an answer, so it
+    /// must not block: hand the change to a channel. If it panics, that is logged and changes
+    /// nothing. What another replica changes is told there; and a change of which nobody can say
+    /// whether it was committed is told nowhere. The trail that the store keeps has them all.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use portcullis::Keyring;
+    /// # use portcullis::keyring::NewKey;
+    /// # use portcullis::store::MemoryStore;
+    /// use portcullis::keyring::Change;
+    /// use portcullis::store::EventKind;
+    ///
+    /// let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    /// let keyring = Keyring::builder(MemoryStore::new())
+    ///     .prefix("acme")
+    ///     .on_change(move |change| drop(tell.send(change.clone())))
+    ///     .build()?;
+    /// let made = keyring.create(NewKey::named("nightly export")?).await?;
+    ///
+    /// let Some(Change::Key { event, key }) = told.recv().await else { panic!("one key was made") };
+    /// assert_eq!((event.what, key.id), (EventKind::Created, made.key.id));
+    /// # Ok(()) }
+    /// ```
+    pub fn on_change(mut self, listener: impl Fn(&Change) + Send + Sync + 'static) -> Self {
+        self.listeners.add(listener);
+        self
+    }
+
     /// Keys the checksum, so that nobody else can make up what passes for a key: a forged one is
     /// refused offline, and costs neither a look-up nor memory. The first secret signs new keys,
     /// all of them verify; see [`ChecksumSecret`] for how to rotate them. By default the checksum
@@ -187,6 +227,18 @@ impl Builder {
     /// are the keys of a secret that is no longer given.
     pub fn keyed_checksum(mut self, secrets: impl IntoIterator<Item = ChecksumSecret>) -> Self {
         self.keyed_checksum = Some(secrets.into_iter().collect());
+        self
+    }
+
+    /// Accepts keys of this form as well, which another system has issued: they open the gate like
+    /// our own once their digests have been imported. May be called for several forms. By default
+    /// there is none.
+    ///
+    /// Refused when building are forms that some text would share, with our own keys or with each
+    /// other. Foreign keys have no checksum, so that made-up ones cost a look-up each, as far as
+    /// [`unknown_lookups`](Self::unknown_lookups) goes.
+    pub fn accept_foreign(mut self, format: ForeignFormat) -> Self {
+        self.foreign.push(format);
         self
     }
 
@@ -329,6 +381,7 @@ impl Builder {
             Some(secrets) => format.with_keyed_checksum(secrets)?,
             None => format,
         };
+        let format = format.with_foreign(self.foreign)?;
         let catalogue = self.scopes.map(Catalogue::new).transpose()?;
         let hasher =
             DigestHasherBuilder::new().map_err(|error| BuildError::NoRandomness(error.into()))?;
@@ -345,6 +398,7 @@ impl Builder {
             catalogue,
             roles: Roles::default(),
             agreement,
+            listeners: self.listeners,
             self_service: SelfService {
                 renewal: self.self_renewal,
             },

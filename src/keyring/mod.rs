@@ -15,14 +15,19 @@ mod budget;
 mod builder;
 mod cache;
 mod caller;
+mod change;
 mod cooldown;
 mod epoch;
 mod flight;
+#[cfg(feature = "admin")]
+mod foresee;
 mod freshness;
 mod health;
+mod history;
 mod hot;
 mod idle;
 mod last_used;
+mod limits;
 mod look_up;
 mod manage;
 mod new_key;
@@ -31,9 +36,13 @@ mod once_found;
 mod outage;
 mod own_writes;
 mod seen_revoked;
+#[cfg(feature = "admin")]
+mod session;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod timeline;
+mod told;
 mod writes;
 
 use std::fmt;
@@ -53,13 +62,20 @@ pub(crate) use authorize::{Denial, Judged, Miss};
 pub use builder::{BuildError, Builder};
 #[cfg(feature = "admin")]
 pub(crate) use caller::Caller;
+pub use change::Change;
+#[cfg(feature = "admin")]
+pub(crate) use foresee::Foreseen;
 pub use health::Health;
 pub(crate) use last_used::Usage;
+#[cfg(feature = "admin")]
+pub(crate) use limits::Limits;
 #[cfg(feature = "admin")]
 pub(crate) use manage::LONGEST_GRACE;
 pub use new_key::{Created, Imported, InvalidNewKey, MadeElsewhere, NewKey};
 #[cfg(feature = "admin")]
 pub(crate) use on_behalf::{Made, Making, Recognisable};
+#[cfg(feature = "admin")]
+pub(crate) use session::Session;
 pub use writes::WriteError;
 
 /// The keys of a service: one handle that verifies, creates, lists, changes and revokes.
@@ -95,7 +111,8 @@ pub(crate) struct Inner {
     roles: Roles,
     agreement: agreement::Agreement,
     self_service: authority::SelfService,
-    timeline: epoch::Timeline,
+    listeners: change::Listeners,
+    timeline: timeline::Timeline,
     flights: flight::Flights,
     once_found: once_found::OnceFound,
     cooldown: cooldown::Cooldown,
@@ -128,6 +145,23 @@ impl Keyring {
     /// The declared environments, in the order of their declaration.
     pub fn environments(&self) -> &[Environment] {
         self.inner.format.environments()
+    }
+
+    /// Whose time it is that counts here.
+    #[cfg(feature = "admin")]
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.inner.clock)
+    }
+
+    /// Somebody for whom the application vouches, where all may be `confined` to the keys of their
+    /// own owner.
+    #[cfg(feature = "admin")]
+    pub(crate) fn vouched_for(&self, session: &Session, confined: bool) -> Caller {
+        let mut grants = self.inner.roles.effective(&session.scopes, &session.roles);
+        if confined {
+            grants = grants.within_own_owner();
+        }
+        Caller::Session(Arc::new(session.clone()), grants)
     }
 
     /// Whether this is a clone of the same keyring.

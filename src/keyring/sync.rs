@@ -13,8 +13,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Inner;
-use super::epoch::Followed;
+use super::history::{Break, Continuity, alarm, continuity};
 use super::idle::wait_for_request;
+use super::timeline::Followed;
+use super::told::Told;
 use crate::store::{KeyStore, StoreError, StoreErrorKind, SyncReport};
 
 /// Nudges that come closer together than this share a sync, and no sync but a poll comes sooner
@@ -32,71 +34,10 @@ pub(crate) struct Syncs {
     lag: AtomicU64,
 }
 
-/// What the log has been told, so that each thing is told when it changes and not once a second.
-struct Told {
-    fails: bool,
-    /// That there is a lease.
-    lease: bool,
-    listening: bool,
-}
-
-/// How a sync's answer relates to the history that was followed so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Continuity {
-    First,
-    Unbroken,
-    Broken(Break),
-}
-
-/// Why the history that was followed is not this store's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-enum Break {
-    #[error("this is another store than before")]
-    AnotherStore,
-    #[error("the store went back to an older state")]
-    WentBack,
-    #[error("the store went back to an older state and has moved on from there")]
-    AnotherHistory,
-    #[error("the change rows since the last sync have been pruned")]
-    Gap,
-    #[error("the store has lost a change that was made here")]
-    LostOurs,
-    #[error("a key is alive that was seen revoked")]
-    Revived,
-}
-
-/// `followed` is how far the history was followed when the sync was sent. The newest revision seen
-/// may lie above the last one applied, by a write of ours or by a look-up: a store below it has
-/// lost something.
-fn continuity(followed: Followed, report: &SyncReport) -> Continuity {
-    let Followed {
-        applied, highest, ..
-    } = followed;
-    let Some(since) = applied else {
-        return Continuity::First;
-    };
-    if report.position.store != since.store {
-        Continuity::Broken(Break::AnotherStore)
-    } else if report.position.revision < since.revision.max(highest) {
-        Continuity::Broken(Break::WentBack)
-    } else {
-        match report.nonce_then {
-            // Without the row of that revision the rows after it may be incomplete too.
-            None => Continuity::Broken(Break::Gap),
-            Some(nonce) if nonce != since.nonce => Continuity::Broken(Break::AnotherHistory),
-            Some(_) => Continuity::Unbroken,
-        }
-    }
-}
-
 impl Default for Syncs {
     fn default() -> Self {
         Self {
-            turn: Mutex::new(Told {
-                fails: false,
-                lease: false,
-                listening: true,
-            }),
+            turn: Mutex::default(),
             lag: AtomicU64::new(NEVER),
         }
     }
@@ -112,58 +53,8 @@ impl Syncs {
     /// While nobody asks a lease may end, and nobody has to be warned of it.
     pub(super) fn let_the_lease_end(&self) {
         if let Ok(mut told) = self.turn.try_lock() {
-            told.lease = false;
+            told.nobody_asks();
         }
-    }
-}
-
-impl Told {
-    /// That a sync failed, or succeeded again.
-    fn outcome(&mut self, result: &Result<(), Arc<StoreError>>) {
-        match (result, self.fails) {
-            (Err(error), false) => {
-                tracing::warn!(error = &**error as &dyn std::error::Error, "a sync failed");
-            }
-            (Ok(()), true) => tracing::info!("in sync again"),
-            _ => {}
-        }
-        self.fails = result.is_err();
-    }
-
-    /// That the lease is over, or there again. What comes before the first lease is no end of one.
-    fn lease(&mut self, age: Option<Duration>, is_trusted: bool) {
-        match (self.lease, is_trusted) {
-            (true, false) => tracing::warn!(
-                target: "portcullis::lease",
-                lease = "over",
-                ?age,
-                "the lease is over: nothing remembered is trusted until a sync succeeds"
-            ),
-            (false, true) => tracing::info!(
-                target: "portcullis::lease",
-                lease = "held",
-                "what is remembered is trusted"
-            ),
-            _ => {}
-        }
-        self.lease = is_trusted;
-    }
-
-    fn listening(&mut self, listening: bool) {
-        match (self.listening, listening) {
-            (true, false) => tracing::warn!(
-                target: "portcullis::listener",
-                listening,
-                "no nudges come from the store: changes made elsewhere are heeded at the next poll"
-            ),
-            (false, true) => tracing::info!(
-                target: "portcullis::listener",
-                listening,
-                "nudges come from the store again"
-            ),
-            _ => {}
-        }
-        self.listening = listening;
     }
 }
 
@@ -250,31 +141,17 @@ impl Inner {
             Continuity::First => {
                 start_over(false);
             }
-            Continuity::Broken(why) => alarm(&why, position.revision, start_over(true)),
+            Continuity::Broken(why) => alarm(why, position.revision, start_over(true)),
         }
     }
 
     /// A look-up by the primary has found a key alive that is revoked, and revoked is for ever.
     pub(super) fn break_found(&self, revision: u64) {
         if let Some(epoch) = self.timeline.break_found() {
-            alarm(&Break::Revived, revision, epoch);
+            alarm(Break::Revived, revision, epoch);
             self.wake.notify_one();
         }
     }
-}
-
-/// Tells whoever watches the log that the store's history broke. Its fields are there to be
-/// alerted on.
-pub(super) fn alarm(why: &(dyn std::error::Error + 'static), revision: u64, epoch: u64) {
-    tracing::error!(
-        target: "portcullis::history",
-        alarm = "history_broken",
-        why,
-        revision,
-        epoch,
-        "the store's history broke: everything remembered is dropped, and what was seen revoked \
-         stays refused until Keyring::trust_restored_store is called"
-    );
 }
 
 async fn on_its_own(
@@ -344,130 +221,5 @@ async fn pass_on_nudges(store: Arc<dyn KeyStore>, nudge: Arc<Notify>) {
     loop {
         nudges.nudged().await;
         nudge.notify_one();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::{Position, StoreId};
-
-    fn position(store: u8, revision: u64, nonce: i64) -> Position {
-        Position {
-            store: StoreId([store; 16]),
-            revision,
-            nonce,
-        }
-    }
-
-    #[test]
-    #[expect(clippy::too_many_lines, reason = "a table")]
-    fn a_history_is_followed_only_where_it_is_unbroken() {
-        struct Test {
-            name: &'static str,
-            since: Option<Position>,
-            /// Zero where no write of ours went beyond `since`.
-            written: u64,
-            position: Position,
-            nonce_then: Option<i64>,
-            result: Continuity,
-        }
-        let tests = [
-            Test {
-                name: "the first sync follows nothing",
-                since: None,
-                written: 0,
-                position: position(1, 5, 50),
-                nonce_then: Some(50),
-                result: Continuity::First,
-            },
-            Test {
-                name: "nothing happened",
-                since: Some(position(1, 5, 50)),
-                written: 0,
-                position: position(1, 5, 50),
-                nonce_then: Some(50),
-                result: Continuity::Unbroken,
-            },
-            Test {
-                name: "it went on",
-                since: Some(position(1, 5, 50)),
-                written: 0,
-                position: position(1, 9, 90),
-                nonce_then: Some(50),
-                result: Continuity::Unbroken,
-            },
-            Test {
-                name: "another store, though the numbers fit",
-                since: Some(position(1, 5, 50)),
-                written: 0,
-                position: position(2, 9, 90),
-                nonce_then: Some(50),
-                result: Continuity::Broken(Break::AnotherStore),
-            },
-            Test {
-                name: "restored to an older state",
-                since: Some(position(1, 5, 50)),
-                written: 0,
-                position: position(1, 4, 40),
-                nonce_then: None,
-                result: Continuity::Broken(Break::WentBack),
-            },
-            Test {
-                name: "restored to just before a write of ours",
-                since: Some(position(1, 5, 50)),
-                written: 7,
-                position: position(1, 5, 50),
-                nonce_then: Some(50),
-                result: Continuity::Broken(Break::WentBack),
-            },
-            Test {
-                name: "it went on by a write of ours",
-                since: Some(position(1, 5, 50)),
-                written: 7,
-                position: position(1, 7, 70),
-                nonce_then: Some(50),
-                result: Continuity::Unbroken,
-            },
-            Test {
-                name: "restored, and back at the same number by another way",
-                since: Some(position(1, 5, 50)),
-                written: 0,
-                position: position(1, 5, 51),
-                nonce_then: Some(51),
-                result: Continuity::Broken(Break::AnotherHistory),
-            },
-            Test {
-                name: "restored, and beyond by another way",
-                since: Some(position(1, 5, 50)),
-                written: 0,
-                position: position(1, 9, 91),
-                nonce_then: Some(51),
-                result: Continuity::Broken(Break::AnotherHistory),
-            },
-            Test {
-                name: "away for so long that the rows are pruned",
-                since: Some(position(1, 5, 50)),
-                written: 0,
-                position: position(1, 90_000, 9),
-                nonce_then: None,
-                result: Continuity::Broken(Break::Gap),
-            },
-        ];
-        for test in tests {
-            let report = SyncReport {
-                position: test.position,
-                nonce_then: test.nonce_then,
-                changes: Vec::new(),
-            };
-            let followed = Followed {
-                applied: test.since,
-                highest: test
-                    .written
-                    .max(test.since.map_or(0, |since| since.revision)),
-                ..Followed::default()
-            };
-            assert_eq!(continuity(followed, &report), test.result, "{}", test.name);
-        }
     }
 }

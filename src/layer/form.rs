@@ -35,6 +35,11 @@ impl Form {
         }
         let length = HeaderValue::from(response.body().len());
         response.headers_mut().insert(CONTENT_LENGTH, length);
+        self.of_length(response)
+    }
+
+    /// The same for an answer whose length is written down.
+    pub(crate) fn of_length(self, mut response: Response<Bytes>) -> Response<Bytes> {
         if self == Self::HttpHead {
             *response.body_mut() = Bytes::new();
         }

@@ -1,6 +1,7 @@
 //! The future of a request: three shapes, of which a hit takes the smallest.
 
 use std::fmt;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -153,11 +154,13 @@ where
                 }
             }
             Err(denial) => {
-                let form = self
-                    .gate
-                    .form(self.request.method(), self.request.headers());
+                let Self {
+                    gate, mut request, ..
+                } = self;
+                let form = gate.form(request.method(), request.headers());
+                let extensions = mem::take(request.extensions_mut());
                 State::Refused {
-                    response: Some(self.gate.refuse(Rejection::from(denial), form)),
+                    response: Some(gate.refuse(Rejection::from(denial), form, extensions)),
                 }
             }
         }

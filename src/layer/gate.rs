@@ -1,17 +1,17 @@
 //! The decision about a request, apart from futures and bodies.
 
 use std::fmt;
+use std::mem;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{Entry, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{Entry, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Extensions, HeaderMap, Method, Response};
 
+use super::answers::{Answers, retry_after};
 use super::authentication::Authentication;
-use super::challenge::Realm;
 use super::form::Form;
 use super::grpc;
-use super::problem::ProblemTypes;
 use super::rejection::{Reason, Rejection};
 use crate::credential::{self, Credential, Malformed, Place};
 use crate::key::Environment;
@@ -60,8 +60,7 @@ where
 )]
 pub(crate) struct Gate {
     pub(crate) keyring: Keyring,
-    pub(crate) realm: Realm,
-    pub(crate) problem_types: ProblemTypes,
+    pub(crate) answers: Answers,
     pub(crate) responder: Option<Arc<dyn Responder>>,
     pub(crate) places: Vec<Place>,
     pub(crate) optional: bool,
@@ -91,8 +90,7 @@ impl Gate {
     pub(crate) fn new(keyring: Keyring) -> Self {
         Self {
             keyring,
-            realm: Realm::default(),
-            problem_types: ProblemTypes::default(),
+            answers: Answers::default(),
             responder: None,
             places: vec![Place::Bearer],
             optional: false,
@@ -228,34 +226,40 @@ impl Gate {
         }
     }
 
-    /// The answer to a request that is refused.
-    pub(crate) fn refuse(&self, rejection: Rejection, form: Form) -> Response<Bytes> {
+    /// The answer to a request that is refused. Nobody needs the extensions of that request any
+    /// more; the room that they had is taken for those of the answer.
+    pub(crate) fn refuse(
+        &self,
+        rejection: Rejection,
+        form: Form,
+        mut extensions: Extensions,
+    ) -> Response<Bytes> {
         tracing::debug!(%rejection, "request refused");
-        let mut response = match form {
-            Form::Grpc => grpc::answer(&rejection),
-            Form::Http | Form::HttpHead => self.answer(&rejection),
+        let mut response = match (form, &self.responder) {
+            (Form::Grpc, _) => grpc::answer(&rejection),
+            (form, None) => form.of_length(self.answers.to(&rejection)),
+            (form, Some(responder)) => form.shape(self.worded_by(&**responder, &rejection)),
         };
-        response.extensions_mut().insert(rejection);
-        form.shape(response)
+        extensions.clear();
+        // What a responder has left in its answer stays.
+        extensions.extend(mem::take(response.extensions_mut()));
+        extensions.insert(rejection);
+        *response.extensions_mut() = extensions;
+        response
     }
 
-    /// The answer by HTTP.
-    fn answer(&self, rejection: &Rejection) -> Response<Bytes> {
-        let mut response = match &self.responder {
-            Some(responder) => responder.respond(rejection),
-            None => self
-                .problem_types
-                .answer(rejection.status(), rejection.code()),
-        };
+    /// The answer in the application's own words.
+    fn worded_by(&self, responder: &dyn Responder, rejection: &Rejection) -> Response<Bytes> {
+        let mut response = responder.respond(rejection);
         let headers = response.headers_mut();
-        if let Some(challenge) = self.realm.challenge(rejection) {
-            // One more line: what the application's responder has set stays.
+        if let Some(challenge) = self.answers.realm().challenge(rejection) {
+            // One more line: what the responder has set stays.
             headers.append(WWW_AUTHENTICATE, challenge);
         }
-        if matches!(rejection.reason(), Reason::Unavailable(_))
+        if let Some(delay) = retry_after(rejection)
             && let Entry::Vacant(entry) = headers.entry(RETRY_AFTER)
         {
-            entry.insert(HeaderValue::from_static("1"));
+            entry.insert(delay);
         }
         response
     }
@@ -265,7 +269,7 @@ impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Gate")
             .field("keyring", &self.keyring)
-            .field("realm", &self.realm)
+            .field("realm", self.answers.realm())
             .field("places", &self.places)
             .field("optional", &self.optional)
             .field("environments", &self.environments)

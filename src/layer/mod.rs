@@ -6,10 +6,13 @@
 //! `Service<Request<B>, Response = Response<R>>`, keep the inner error type, and answer with
 //! `Response<ResponseBody<R>>`.
 
+mod answers;
 mod authentication;
 mod body;
 mod challenge;
+mod client;
 mod form;
+mod forwarded;
 mod future;
 mod gate;
 mod grpc;
@@ -29,6 +32,7 @@ pub(crate) use authentication::Authentication;
 pub use body::ResponseBody;
 pub use challenge::InvalidRealm;
 pub(crate) use challenge::Realm;
+pub use client::{ClientAddress, PeerAddress};
 #[cfg(feature = "axum")]
 pub(crate) use form::Form;
 pub use future::ResponseFuture;
@@ -167,14 +171,14 @@ impl ApiKeyLayer {
 
     /// The realm in challenges. Defaults to `api`.
     pub fn realm(mut self, realm: &str) -> Result<Self, InvalidRealm> {
-        self.gate_mut().realm = Realm::new(realm)?;
+        self.gate_mut().answers.in_realm(Realm::new(realm)?);
         Ok(self)
     }
 
     /// The URL that comes before the code in the `type` of problems. Defaults to none, and the
     /// type to `about:blank`.
     pub fn problem_types(mut self, base: &str) -> Result<Self, InvalidProblemTypes> {
-        self.gate_mut().problem_types = ProblemTypes::at(base)?;
+        self.gate_mut().answers.with_types(ProblemTypes::at(base)?);
         Ok(self)
     }
 

@@ -1,6 +1,7 @@
 //! Scopes that a route demands: judged after the gate and before any body is read.
 
 use std::fmt;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -108,8 +109,8 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let kind = match check(&self.demand, &request) {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let kind = match check(&self.demand, &mut request) {
             None => Kind::Inner {
                 future: self.inner.call(request),
             },
@@ -122,7 +123,7 @@ where
 }
 
 /// The answer to a request that does not meet the demand.
-fn check<B>(demand: &Arc<Demand>, request: &Request<B>) -> Option<Response<Bytes>> {
+fn check<B>(demand: &Arc<Demand>, request: &mut Request<B>) -> Option<Response<Bytes>> {
     let Some(authentication) = Authentication::of(request.extensions()) else {
         return Some(misconfigured(Form::http(request.method())));
     };
@@ -131,9 +132,10 @@ fn check<B>(demand: &Arc<Demand>, request: &Request<B>) -> Option<Response<Bytes
         Some(_) => Reason::InsufficientScope(Arc::clone(demand)),
         None => Reason::MissingCredentials,
     };
-    let gate = &authentication.gate;
+    let gate = Arc::clone(&authentication.gate);
     let form = gate.form(request.method(), request.headers());
-    Some(gate.refuse(Rejection::new(reason), form))
+    let extensions = mem::take(request.extensions_mut());
+    Some(gate.refuse(Rejection::new(reason), form, extensions))
 }
 
 /// The answer where no gate has run: a mistake of the application's, which is told to its

@@ -63,7 +63,8 @@ where
             }
             Sight::Refused(reason) => {
                 let form = gate.form(request.method(), request.headers());
-                let response = gate.refuse(Rejection::new(reason), form);
+                let extensions = mem::take(request.extensions_mut());
+                let response = gate.refuse(Rejection::new(reason), form, extensions);
                 let finish = Finish::of(gate, gate.has_other_header(request.headers()));
                 ResponseFuture::refused(response, finish)
             }

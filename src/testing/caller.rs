@@ -226,7 +226,7 @@ impl CallerLayer {
     #[track_caller]
     pub fn realm(mut self, realm: &str) -> Self {
         match Realm::new(realm) {
-            Ok(realm) => self.gate.realm = realm,
+            Ok(realm) => self.gate.answers.in_realm(realm),
             Err(why) => panic!("{why}"),
         }
         self
@@ -240,7 +240,7 @@ impl CallerLayer {
     #[track_caller]
     pub fn problem_types(mut self, base: &str) -> Self {
         match ProblemTypes::at(base) {
-            Ok(types) => self.gate.problem_types = types,
+            Ok(types) => self.gate.answers.with_types(types),
             Err(why) => panic!("{why}"),
         }
         self

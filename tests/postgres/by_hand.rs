@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use portcullis::key::KeyHint;
-use portcullis::store::{KeyStore, Outcome, Previous, Provenance, Revocation};
+use portcullis::store::{
+    KeyStore, Outcome, Previous, Provenance, Revocation, Source, StoreErrorKind,
+};
 use portcullis::timestamp::Timestamp;
 
 use super::sample::{
@@ -263,6 +265,32 @@ const CASES: &[Case] = &[
               SET search_path = mine, pg_catalog; \
               UPDATE portcullis.keys SET enabled = false WHERE id LIKE '%1'",
         touched: &[(1, true)],
+        found: &[1, 2, 3],
+    },
+    Case {
+        name: "roles are given, things and places taken",
+        sql: "UPDATE portcullis.keys SET roles = 'auditor' WHERE id LIKE '%1'; \
+              UPDATE portcullis.keys SET resources = '{}' WHERE id LIKE '%2'; \
+              UPDATE portcullis.keys SET allowed_ips = '::1/128' WHERE id LIKE '%3'",
+        touched: &[(1, true), (2, true), (3, true)],
+        found: &[1, 2, 3],
+    },
+    Case {
+        name: "and a last use is written down with them",
+        sql: "UPDATE portcullis.keys SET last_used_at = now(), roles = 'auditor' WHERE id LIKE '%1'; \
+              UPDATE portcullis.keys SET last_used_at = now(), resources = '{}' WHERE id LIKE '%2'; \
+              UPDATE portcullis.keys SET last_used_at = now(), allowed_ips = '::1/128' \
+              WHERE id LIKE '%3'",
+        touched: &[(1, true), (2, true), (3, true)],
+        found: &[1, 2, 3],
+    },
+    Case {
+        name: "the trail is added to, changed and cut off",
+        sql: "INSERT INTO portcullis.events (key_id, done_at, what) \
+              VALUES ('key_0000000000000000000001', now(), 'changed'); \
+              UPDATE portcullis.events SET detail = '{\"reason\":\"because\"}'; \
+              DELETE FROM portcullis.events",
+        touched: &[],
         found: &[1, 2, 3],
     },
     Case {
@@ -602,6 +630,13 @@ async fn what_cannot_be_a_key_is_refused_by_the_tables() {
         "UPDATE portcullis.secrets SET digest = '00'",
         "UPDATE portcullis.secrets SET last_used_at = 'infinity'",
         "UPDATE portcullis.keys SET last_used_at = 'infinity'",
+        "UPDATE portcullis.keys SET roles = NULL",
+        "UPDATE portcullis.keys SET resources = ''",
+        "UPDATE portcullis.keys SET resources = '[]'",
+        "UPDATE portcullis.keys SET resources = 'null'",
+        "UPDATE portcullis.keys SET allowed_ips = ''",
+        "UPDATE portcullis.events SET what = ''",
+        "UPDATE portcullis.events SET detail = '[]'",
         "UPDATE portcullis.keys SET metadata = NULL",
         "UPDATE portcullis.keys SET metadata = ''",
         "UPDATE portcullis.keys SET metadata = '[]'",
@@ -649,4 +684,29 @@ async fn change_rows_are_pruned() {
     })
     .await;
     assert!(digest(1).shard() == 0x0101);
+}
+
+/// What nobody can read is no restriction that is lifted.
+#[tokio::test]
+async fn a_restriction_that_makes_no_sense_keeps_the_key_shut() {
+    let Some(place) = Place::new() else { return };
+    let store = place.store().await;
+    add(&store, 1).await;
+    let mut hand = place.hand().await;
+    for (column, value, back) in [
+        ("roles", "a  b", "''"),
+        ("resources", r#"{"project":1}"#, "NULL"),
+        ("resources", r#"{"pro ject":["1"]}"#, "NULL"),
+        ("allowed_ips", "10.0.0.1/8", "NULL"),
+        ("allowed_ips", "anywhere", "NULL"),
+    ] {
+        let update = |value: &str| format!("UPDATE portcullis.keys SET {column} = {value}");
+        hand.types(&update(&format!("'{value}'"))).await.unwrap();
+        let look_up = store.look_up(&digest(1), Source::Primary).await;
+        let error = look_up.expect_err(value);
+        assert_eq!(error.kind(), StoreErrorKind::Corrupt, "{value}: {error}");
+        assert!(error.to_string().contains(column), "{error}");
+        hand.types(&update(back)).await.unwrap();
+        assert!(store.get(&id(1)).await.unwrap().value.is_some());
+    }
 }

@@ -9,6 +9,7 @@ mod keyrings;
 mod links;
 mod opening;
 mod overlapping;
+mod owners;
 mod plans;
 mod proxy;
 mod races;

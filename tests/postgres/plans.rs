@@ -1,14 +1,15 @@
 //! What it costs.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use portcullis::store::{KeyStore, ListQuery, Owner, Use};
+use portcullis::store::{EventQuery, KeyStore, ListQuery, Owner, Retention, Subjects, Use};
 use portcullis::timestamp::Timestamp;
 
-use super::sample::{add, digest, disable, id, is_found, position};
+use super::sample::{add, digest, disable, id, is_found, position, refuse};
 use super::{Hand, Place, soon};
 
-const TABLES: [&str; 4] = ["keys", "secrets", "change_sets", "changes"];
+const TABLES: [&str; 5] = ["keys", "secrets", "events", "change_sets", "changes"];
 
 const FILL: &str = "\
     INSERT INTO portcullis.keys (id, name, owner, environment, hint, scopes) \
@@ -17,6 +18,12 @@ const FILL: &str = "\
     INSERT INTO portcullis.secrets (digest, key_id) \
     SELECT sha256(i::text::bytea), 'key_' || lpad(i::text, 22, '0') \
     FROM generate_series($FROM, $TO) AS i";
+
+/// Of each of these keys, three lines.
+const TELL: &str = "\
+    INSERT INTO portcullis.events (key_id, what) \
+    SELECT 'key_' || lpad(i::text, 22, '0'), 'changed' \
+    FROM generate_series(1000, 20000) AS i, generate_series(1, 3)";
 
 async fn fill(hand: &mut Hand, from: u32, to: u32) {
     let sql = FILL.replace("$FROM", &from.to_string());
@@ -107,6 +114,7 @@ async fn nothing_that_the_store_asks_reads_a_table_in_full() {
     let mut hand = place.hand().await;
     without_help(&mut hand).await;
     fill(&mut hand, 1_000, 20_000).await;
+    hand.types(TELL).await.unwrap();
     for is_known in [false, true] {
         if is_known {
             hand.types("ANALYZE").await.unwrap();
@@ -131,6 +139,26 @@ async fn nothing_that_the_store_asks_reads_a_table_in_full() {
             };
             store.touch(&[used]).await.unwrap();
             let owner = Owner::parse("o7").unwrap();
+            let subjects = Subjects {
+                count_owner: Some(owner.clone()),
+                digest: Some(digest(number)),
+                ..Subjects::default()
+            };
+            store.transact(subjects, refuse()).await.unwrap();
+            for key in [None, Some(id(number))] {
+                let query = EventQuery {
+                    key,
+                    before: Some(1 << 40),
+                    limit: 50,
+                };
+                assert!(!store.events(&query).await.unwrap().value.is_empty());
+            }
+            let day = Some(Duration::from_hours(24));
+            let retention = Retention {
+                dead_keys: day,
+                events: day,
+            };
+            store.prune(&retention).await.unwrap();
             for owner in [None, Some(owner)] {
                 let query = ListQuery {
                     owner,

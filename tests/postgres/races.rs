@@ -293,7 +293,7 @@ async fn two_that_change_each_other_both_get_through() {
                 let mut record = rows.target.clone().unwrap();
                 record.enabled = round % 2 == 0;
                 Decision::Update {
-                    record: record,
+                    record,
                     event: event(),
                 }
             });

@@ -3,7 +3,7 @@
 use portcullis::key::{KeyHint, KeyId};
 use portcullis::store::{
     Decide, Decision, KeyStore, Outcome, Previous, Provenance, Refusal, Replay, ReplayKey,
-    Revocation, Source, SqliteStore, Subjects,
+    Revocation, Source, SqliteStore, StoreErrorKind, Subjects,
 };
 use portcullis::timestamp::Timestamp;
 
@@ -174,6 +174,32 @@ const CASES: &[Case] = &[
         name: "metadata is changed",
         sql: "UPDATE portcullis_keys SET metadata = '{ \"team\": 1 }' WHERE id LIKE '%2'",
         touched: &[(2, true)],
+        found: &[1, 2, 3],
+    },
+    Case {
+        name: "roles are given, things and places taken",
+        sql: "UPDATE portcullis_keys SET roles = 'auditor' WHERE id LIKE '%1'; \
+              UPDATE portcullis_keys SET resources = '{}' WHERE id LIKE '%2'; \
+              UPDATE portcullis_keys SET allowed_ips = '::1/128' WHERE id LIKE '%3'",
+        touched: &[(1, true), (2, true), (3, true)],
+        found: &[1, 2, 3],
+    },
+    Case {
+        name: "and a last use is written down with them",
+        sql: "UPDATE portcullis_keys SET last_used_at = 7, roles = 'auditor' WHERE id LIKE '%1'; \
+              UPDATE portcullis_keys SET last_used_at = 7, resources = '{}' WHERE id LIKE '%2'; \
+              UPDATE portcullis_keys SET last_used_at = 7, allowed_ips = '::1/128' \
+              WHERE id LIKE '%3'",
+        touched: &[(1, true), (2, true), (3, true)],
+        found: &[1, 2, 3],
+    },
+    Case {
+        name: "the trail is added to, changed and cut off",
+        sql: "INSERT INTO portcullis_events (key_id, done_at, what) \
+              VALUES ('key_0000000000000000000001', 7, 'changed'); \
+              UPDATE portcullis_events SET detail = '{\"reason\":\"because\"}'; \
+              DELETE FROM portcullis_events",
+        touched: &[],
         found: &[1, 2, 3],
     },
     Case {
@@ -546,6 +572,13 @@ async fn what_cannot_be_a_key_is_refused_by_the_tables() {
         "UPDATE portcullis_secrets SET digest = x'00'",
         "UPDATE portcullis_secrets SET last_used_at = datetime('now')",
         "UPDATE portcullis_keys SET last_used_at = unixepoch() * 1000000000",
+        "UPDATE portcullis_keys SET roles = NULL",
+        "UPDATE portcullis_keys SET resources = ''",
+        "UPDATE portcullis_keys SET resources = '[]'",
+        "UPDATE portcullis_keys SET resources = 'null'",
+        "UPDATE portcullis_keys SET allowed_ips = ''",
+        "UPDATE portcullis_events SET what = ''",
+        "UPDATE portcullis_events SET detail = '[]'",
         "UPDATE portcullis_keys SET metadata = NULL",
         "UPDATE portcullis_keys SET metadata = ''",
         "UPDATE portcullis_keys SET metadata = '[]'",
@@ -557,5 +590,30 @@ async fn what_cannot_be_a_key_is_refused_by_the_tables() {
          FROM portcullis_meta",
     ] {
         assert!(hand.types(sql).await.is_err(), "{sql}");
+    }
+}
+
+/// What nobody can read is no restriction that is lifted.
+#[tokio::test]
+async fn a_restriction_that_makes_no_sense_keeps_the_key_shut() {
+    let place = Place::new();
+    let store = place.store().await;
+    add(&store, 1).await;
+    let mut hand = place.hand().await;
+    for (column, value, back) in [
+        ("roles", "a  b", "''"),
+        ("resources", r#"{"project":1}"#, "NULL"),
+        ("resources", r#"{"pro ject":["1"]}"#, "NULL"),
+        ("allowed_ips", "10.0.0.1/8", "NULL"),
+        ("allowed_ips", "anywhere", "NULL"),
+    ] {
+        let update = |value: &str| format!("UPDATE portcullis_keys SET {column} = {value}");
+        hand.types(&update(&format!("'{value}'"))).await.unwrap();
+        let look_up = store.look_up(&digest(1), Source::Primary).await;
+        let error = look_up.expect_err(value);
+        assert_eq!(error.kind(), StoreErrorKind::Corrupt, "{value}: {error}");
+        assert!(error.to_string().contains(column), "{error}");
+        hand.types(&update(back)).await.unwrap();
+        assert!(store.get(&id(1)).await.unwrap().value.is_some());
     }
 }

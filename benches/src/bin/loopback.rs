@@ -181,10 +181,9 @@ fn measure(arguments: &[String]) -> Result<(), String> {
     if machine.cores < 2 {
         return Err("this takes two cores: one for the server, one for wrk".to_owned());
     }
-    if Command::new("wrk").arg("-v").output().is_err() {
-        return Err("wrk is missing: apt-get install wrk".to_owned());
-    }
+    let wrk_version = version("wrk", "wrk ", "apt-get install wrk")?;
     let mut recorder = Recorder::new(out.as_deref(), machine).map_err(|error| error.to_string())?;
+    recorder.tool("wrk", &wrk_version);
     let (rounds, seconds) = if quick { (1, 1) } else { (9, 3) };
     let servers = VARIANTS.map(Server::start);
     let mut values: HashMap<(&str, &str), Vec<f64>> = HashMap::new();
@@ -222,6 +221,19 @@ fn measure(arguments: &[String]) -> Result<(), String> {
     println!("# over loopback, 64 connections, wrk on one core and the server on the other");
     println!("{}", table(recorder.figures(), GROUP));
     Ok(())
+}
+
+/// What `program` says with `-v` after `mark`; both programs here write that where errors go.
+fn version(program: &str, mark: &str, install: &str) -> Result<String, String> {
+    let output = Command::new(program).arg("-v").output();
+    let output = output.map_err(|error| format!("{program} cannot be run: {error}; {install}"))?;
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    let version = said.split_once(mark).map_or("", |(_, after)| after);
+    let version = version.split_ascii_whitespace().next();
+    version
+        .map(str::to_owned)
+        .ok_or_else(|| format!("{program} -v said something else than expected: {said}"))
 }
 
 fn wrk(port: &str, credential: &str, seconds: u64) -> Result<Load, String> {
@@ -269,6 +281,8 @@ fn nginx(arguments: &[String]) -> Result<(), String> {
     let quick = arguments.iter().any(|argument| argument == "--quick");
     let out = arguments.iter().position(|argument| argument == "--out");
     let out = out.and_then(|at| arguments.get(at + 1)).map(PathBuf::from);
+    let wrk_version = version("wrk", "wrk ", "apt-get install wrk")?;
+    let nginx_version = version("nginx", "nginx/", "apt-get install nginx-light")?;
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let (open, gate) = (Server::start(OPEN), Server::start(NO_CONTENT));
     let ports = [free_port(), free_port()];
@@ -301,12 +315,14 @@ fn nginx(arguments: &[String]) -> Result<(), String> {
     }
     let variants = [
         (OPEN, open.port.as_str()),
-        ("portcullis, Router::layer", gate.port.as_str()),
+        (NO_CONTENT, gate.port.as_str()),
         (ALONE, alone.as_str()),
         (ASKING, asking.as_str()),
     ];
     let machine = Machine::here(quick);
     let mut recorder = Recorder::new(out.as_deref(), machine).map_err(|error| error.to_string())?;
+    recorder.tool("wrk", &wrk_version);
+    recorder.tool("nginx", &nginx_version);
     let (rounds, seconds) = if quick { (1, 1) } else { (5, 3) };
     let mut values: HashMap<&str, Vec<[f64; 2]>> = HashMap::new();
     for round in 0..=rounds {

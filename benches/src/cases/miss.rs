@@ -12,7 +12,7 @@ use portcullis::store::{KeyStore, MemoryStore};
 #[path = "../../../tests/postgres/cluster.rs"]
 mod cluster;
 
-use super::{Group, Kind};
+use super::{Group, Kind, OTHER_LANGUAGES};
 use crate::world::{World, bare, header};
 use crate::{call, keys};
 
@@ -35,8 +35,10 @@ fn measure(world: &mut World) {
     #[cfg(feature = "postgres")]
     {
         use portcullis::store::PostgresStore;
-        // Without PostgreSQL it says so, and fails in CI.
+        // Without PostgreSQL it fails in CI.
         let Some(cluster) = cluster::Cluster::start(&[]) else {
+            let recorder = &mut world.recorder;
+            recorder.left_out("misses on PostgreSQL", "it is not installed");
             return;
         };
         let url = cluster.url(&cluster.create_database());
@@ -50,7 +52,7 @@ fn store(world: &mut World, name: &str, store: &(impl KeyStore + Clone)) {
     let keys = world.many(2_000, 50);
     let maker = world.keyring(store.clone(), |builder| builder);
     let credentials = world.block_on(make(&maker, keys));
-    let (mut medians, mut slowest) = (Vec::new(), Vec::new());
+    let (mut medians, mut slowest, mut rates) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..world.many(7, 1) {
         let keyring = world.keyring(store.clone(), |builder| builder);
         let mut service = bare(&keyring);
@@ -68,12 +70,15 @@ fn store(world: &mut World, name: &str, store: &(impl KeyStore + Clone)) {
             micros
         };
         let micros = world.block_on(async { tokio::spawn(asking).await.unwrap() });
+        rates.push(micros.len() as f64 * 1e6 / micros.iter().sum::<f64>());
         medians.push(micros[micros.len() / 2]);
         slowest.push(micros[micros.len() * 99 / 100]);
     }
     let recorder = &mut world.recorder;
     recorder.rounds(GROUP.name, name, "us, half of the misses", medians);
     recorder.rounds(GROUP.name, name, "us, 99 % of the misses", slowest);
+    let beside = format!("portcullis, layer alone, {name} asked each time");
+    recorder.rounds(OTHER_LANGUAGES, &beside, "good keys a second", rates);
 }
 
 async fn make(keyring: &Keyring, count: usize) -> Vec<HeaderValue> {

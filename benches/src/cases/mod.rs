@@ -17,6 +17,11 @@ mod zipf;
 use crate::harness::Case;
 use crate::world::World;
 
+/// Where figures go that stand beside those of `other-languages`.
+const OTHER_LANGUAGES: &str = "other languages";
+/// What they are called there.
+const WHOLE_CALL: &str = "portcullis, whole call of a Router, key remembered";
+
 /// Cases that are measured together.
 pub struct Group {
     /// What it is called on the command line and in the results.

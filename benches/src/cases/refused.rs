@@ -3,7 +3,7 @@
 use http::{HeaderValue, StatusCode};
 use portcullis::require_scope;
 
-use super::{Group, Kind};
+use super::{Group, Kind, OTHER_LANGUAGES, WHOLE_CALL};
 use crate::by_rule::ByRule;
 use crate::harness::Case;
 use crate::keys;
@@ -15,6 +15,8 @@ pub(super) const GROUP: Group = Group {
     about: "a whole call of an axum Router with a credential that opens nothing",
     kind: Kind::Interleaved { cases, measure },
 };
+
+const UNKNOWN: &str = "portcullis, unknown key, remembered";
 
 fn cases(world: &World) -> Vec<Case> {
     let no = StatusCode::UNAUTHORIZED;
@@ -60,12 +62,7 @@ fn cases(world: &World) -> Vec<Case> {
             (0..16).map(|n| header(&keys::mistyped(n))).collect(),
             no,
         ),
-        routed(
-            "portcullis, unknown key, remembered",
-            layered(&nobody),
-            credentials(16),
-            no,
-        ),
+        routed(UNKNOWN, layered(&nobody), credentials(16), no),
         routed(
             "portcullis, missing scope",
             demanding,
@@ -100,5 +97,8 @@ fn flip_signature(token: &str) -> String {
 }
 
 fn measure(world: &mut World, cases: Vec<Case>) {
-    world.interleave(GROUP.name, cases);
+    let rounds = world.interleave(GROUP.name, cases);
+    let rate = rounds.each([UNKNOWN], |[nanos]| 1e9 / nanos);
+    let recorder = &mut world.recorder;
+    recorder.rounds(OTHER_LANGUAGES, WHOLE_CALL, "unknown keys a second", rate);
 }

@@ -7,7 +7,7 @@ use http::StatusCode;
 use portcullis::ApiKeyLayer;
 use tower::Layer;
 
-use super::{Group, Kind};
+use super::{Group, Kind, OTHER_LANGUAGES, WHOLE_CALL};
 use crate::harness::Case;
 use crate::peers::{by_hand, constant, jwt, layered};
 use crate::world::{World, credentials, each, header, open, routed};
@@ -84,4 +84,7 @@ fn measure(world: &mut World, cases: Vec<Case>) {
         let figure = format!("x {peer}");
         world.recorder.rounds(GROUP.name, OURS, &figure, ratio);
     }
+    let rate = rounds.each([OURS], |[nanos]| 1e9 / nanos);
+    let recorder = &mut world.recorder;
+    recorder.rounds(OTHER_LANGUAGES, WHOLE_CALL, "good keys a second", rate);
 }

@@ -26,7 +26,9 @@ fn measure(world: &mut World) {
     let runtime = world.handle();
     // The machine itself, and what all have in common: making requests.
     let nothing = |threads| together(threads, time, &credentials, &runtime, || Nothing);
-    let ours = |threads| together(threads, time, &credentials, &runtime, || bare(&keyring));
+    // One layer for all threads, as in a server.
+    let service = bare(&keyring);
+    let ours = |threads| together(threads, time, &credentials, &runtime, || service.clone());
     let (mut rows, rounds) = (vec![Vec::new(); 4], world.effort.rounds);
     for _ in 0..rounds {
         for (row, value) in rows

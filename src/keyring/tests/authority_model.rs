@@ -13,6 +13,7 @@ use super::chance::Chance;
 use crate::key::{Environment, KeyDigest, KeyHint};
 use crate::keyring::authority::{self, Draft, End, Expiry, KeyPatch, Rotation, SelfService};
 use crate::keyring::caller::Caller;
+use crate::keyring::limits::Limits;
 use crate::principal::{Known, Principal, Span};
 use crate::scope::{Roles, ScopeSet};
 use crate::store::{
@@ -490,7 +491,14 @@ impl Scene {
             Request::Create(draft) => authority::create(&caller, draft, &roles, rows),
             Request::Update(patch, renewal) => {
                 let self_service = SelfService { renewal: *renewal };
-                authority::update(&caller, patch, self_service, &roles, rows)
+                authority::update(
+                    &caller,
+                    patch,
+                    self_service,
+                    &Limits::default(),
+                    &roles,
+                    rows,
+                )
             }
             Request::Rotate(grace, renewal, environment) => {
                 let rotation = Rotation {
@@ -595,6 +603,7 @@ fn random_request(chance: &mut Chance) -> Request {
             made_elsewhere: false,
             only_first: chance.one_in(10),
             request: chance.one_in(3).then_some([1; 32]),
+            limits: Limits::default(),
         })),
         2 | 3 => {
             let patch = KeyPatch {

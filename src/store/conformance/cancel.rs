@@ -9,7 +9,8 @@ use tokio::time::timeout;
 
 use super::sample::{add, digest, id, inserting, moment, position, record, rename};
 use super::stage::Stage;
-use crate::store::{Decide, ListQuery, Source, Subjects, Use};
+use super::trail::trail;
+use crate::store::{Decide, EventQuery, ListQuery, Retention, Source, Subjects, Use};
 
 /// More than any future of a store is polled.
 const MOST_POLLS: u32 = 24;
@@ -53,6 +54,16 @@ pub async fn a_read_that_is_cut_short_leaves_nothing_open(stage: &Stage) {
         drop(cut_short(stage.store().sync(Some(since)), polls).await);
         drop(cut_short(stage.store().get(&id(0)), polls).await);
         drop(cut_short(stage.store().list(&query), polls).await);
+        let query = EventQuery {
+            limit: 10,
+            ..EventQuery::default()
+        };
+        drop(cut_short(stage.store().events(&query), polls).await);
+        let retention = Retention {
+            dead_keys: Some(Duration::ZERO),
+            events: Some(Duration::ZERO),
+        };
+        drop(cut_short(stage.store().prune(&retention), polls).await);
         drop(cut_short(stage.store().cursor_key(), polls).await);
         drop(cut_short(stage.store().digest_algorithm("sha256"), polls).await);
         let used = Use {
@@ -94,6 +105,8 @@ pub async fn a_write_that_is_cut_short_happens_whole_or_not_at_all(stage: &Stage
             if there { 3 } else { 2 },
             "and so does its change row"
         );
+        let told = trail(stage.other(), id(polls)).await;
+        assert_eq!(told.len(), usize::from(there), "and its line in the trail");
         if let Some(answer) = answer {
             answer.unwrap();
             assert!(there, "acknowledged means committed");

@@ -52,6 +52,8 @@ mod cancel;
 mod list;
 mod look_up;
 mod nudge;
+mod owner;
+mod prune;
 mod replay;
 mod revoke_all;
 mod rotate;
@@ -59,6 +61,7 @@ mod sample;
 mod stage;
 mod sync;
 mod touch;
+mod trail;
 mod write;
 
 pub use stage::{Backend, Stage};
@@ -166,6 +169,27 @@ suite! { $
         all_that_came_from_a_key_is_revoked,
         what_is_revoked_stays_as_it_was_revoked,
         very_many_keys_are_revoked_at_once,
+    }
+    owner {
+        the_living_keys_of_an_owner_are_counted,
+        an_owner_never_has_more_keys_than_were_counted,
+        whoever_has_a_digest_is_shown,
+        a_digest_is_given_once,
+    }
+    trail {
+        each_change_leaves_its_line,
+        what_changes_nothing_leaves_no_line,
+        an_emergency_stop_leaves_a_line_for_each_key_that_it_revokes,
+        a_trail_is_read_in_pages,
+        a_trail_comes_with_the_clock_of_the_store,
+    }
+    prune {
+        keys_that_are_dead_for_long_are_deleted,
+        a_maker_stays_as_long_as_what_it_made,
+        a_trail_outlives_its_key_and_ends_by_itself,
+        what_is_kept_for_ever_stays,
+        a_request_is_forgotten_with_the_key_that_it_made,
+        so_much_is_deleted_at_once_and_no_more,
     }
     replay {
         a_request_is_remembered_with_the_key_it_made,

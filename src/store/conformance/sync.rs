@@ -2,6 +2,9 @@
 
 use super::sample::{Committed, add, change, committed, digest, id, moment, position, rename};
 use super::stage::Stage;
+use crate::allowed_ips::AllowedIps;
+use crate::resources::Resources;
+use crate::scope::RoleSet;
 use crate::store::{
     Change, KeyRecord, KeyStore, Metadata, Position, Provenance, Revocation, Source, SyncReport,
     Touched,
@@ -88,7 +91,27 @@ pub async fn a_changed_key_falsifies_everything(stage: &Stage) {
         metadata: Metadata::parse(r#"{"team":"billing"}"#).unwrap(),
         ..record
     };
-    let changes: [fn(KeyRecord) -> KeyRecord; 4] = [disable, expire, describe, revoke];
+    let give_a_role = |record| KeyRecord {
+        roles: RoleSet::from_stored("auditor").unwrap(),
+        ..record
+    };
+    let restrict = |record| KeyRecord {
+        resources: Some(Resources::none()),
+        ..record
+    };
+    let tie_down = |record| KeyRecord {
+        allowed_ips: Some(AllowedIps::from_stored("10.0.0.0/8").unwrap()),
+        ..record
+    };
+    let changes: [fn(KeyRecord) -> KeyRecord; 7] = [
+        disable,
+        expire,
+        describe,
+        give_a_role,
+        restrict,
+        tie_down,
+        revoke,
+    ];
     for step in changes {
         let before = position(stage.store()).await;
         let written = committed(change(stage.store(), id(1), step).await.unwrap());

@@ -82,7 +82,8 @@ async fn try_once(
     let work = async {
         let writing = Writing::begin(writes, company).await?;
         let work = async |connection: &mut PgConnection| {
-            write(connection, company, subjects, decide).await
+            // Boxed: it has all the kinds of changes in it, and is carried through what is around it.
+            Box::pin(write(connection, company, subjects, decide)).await
         };
         let (writing, done) = writing.over(work).await?;
         match done {

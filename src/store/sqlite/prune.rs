@@ -9,13 +9,15 @@ use super::writing::{begin, connection, given_back};
 use crate::store::{MOST_PRUNED, Pruned, Retention, StoreError};
 use crate::timestamp::Timestamp;
 
-/// Those that made no key that is there. Each way to be dead has its index.
+/// Those that made no key that is there. Each way to be dead has its index, and so has what a key
+/// made.
 const DEAD_KEYS: &str = "\
     DELETE FROM portcullis_keys WHERE id IN ( \
-        SELECT id FROM ( \
+        SELECT dead.id FROM ( \
             SELECT id FROM portcullis_keys WHERE revoked_at < ?1 \
-            UNION \
-            SELECT id FROM portcullis_keys WHERE expires_at < ?1 \
+            UNION ALL \
+            SELECT id FROM portcullis_keys \
+            WHERE expires_at < ?1 AND (revoked_at IS NULL OR revoked_at >= ?1) \
         ) AS dead \
         WHERE NOT EXISTS ( \
             SELECT 1 FROM portcullis_keys m WHERE m.created_by = 'key:' || dead.id) \
@@ -69,4 +71,28 @@ async fn delete(
         .await
         .map_err(failed("deleting what was kept long enough"))?;
     Ok(deleted.rows_affected())
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Row as _;
+
+    use super::*;
+    use crate::store::SqliteStore;
+
+    #[tokio::test]
+    async fn no_table_is_read_in_full() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("keys.db").display());
+        SqliteStore::connect(&url).await.unwrap();
+        let pool = SqlitePool::connect(&url).await.unwrap();
+        for statement in [DEAD_KEYS, EVENTS] {
+            let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+            let plan = sqlx::query(explain).fetch_all(&pool).await.unwrap();
+            let steps: Vec<String> = plan.iter().map(|row| row.get("detail")).collect();
+            let scans = steps.iter().filter(|step| step.starts_with("SCAN"));
+            let scans: Vec<_> = scans.filter(|step| *step != "SCAN dead").collect();
+            assert!(scans.is_empty(), "{steps:?}");
+        }
+    }
 }

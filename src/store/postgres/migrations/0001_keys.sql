@@ -40,7 +40,8 @@ CREATE TABLE portcullis.keys (
     enabled        boolean     NOT NULL DEFAULT true,
     created_at     timestamptz NOT NULL DEFAULT now()
         CHECK (created_at BETWEEN '0001-01-01 00:00:00+00 BC' AND '9999-12-31 23:59:59.999999+00'),
-    created_by     text        NOT NULL DEFAULT 'system',
+    -- Compared with ids, by its index: they have to have one order.
+    created_by     text COLLATE "C" NOT NULL DEFAULT 'system',
     expires_at     timestamptz
         CHECK (expires_at BETWEEN '0001-01-01 00:00:00+00 BC' AND '9999-12-31 23:59:59.999999+00'),
     revoked_at     timestamptz
