@@ -63,6 +63,7 @@ mod given;
 mod idempotency;
 mod import;
 mod json;
+mod leaks;
 mod lines;
 mod list;
 mod opening;
@@ -80,6 +81,7 @@ mod trusted;
 mod view;
 mod wanted;
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -88,11 +90,16 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::map_response;
 use axum::response::Response;
 use axum::routing::{delete, get, post};
+use http::request::Parts;
 
 use self::answer::{Answer, answered, sealed};
 use self::caller::Call;
 use self::denied::Attempt;
 use self::idempotency::Running;
+use self::leaks::{Intake, Report};
+pub use self::leaks::{InvalidLeakReports, LeakReports};
+#[cfg(feature = "secret-scanning")]
+pub use self::leaks::{InvalidScanningKeys, ScanningKeys};
 use self::opening::Opening;
 use self::policy::Rules;
 pub use self::policy::{Entitlement, InvalidPolicy, Minting, Policy};
@@ -132,6 +139,7 @@ pub struct Admin {
     client: Option<ClientAddress>,
     opening: Option<Opening>,
     running: Running,
+    leaks: Option<Arc<Intake>>,
 }
 
 impl Admin {
@@ -145,6 +153,7 @@ impl Admin {
             client: None,
             opening: None,
             running: Running::default(),
+            leaks: None,
         }
     }
 
@@ -210,6 +219,16 @@ impl Admin {
         self
     }
 
+    /// Takes reports of leaked keys by `POST /leaks`, on both routers: the keys are revoked, with the
+    /// reason `leaked`. By default there is no such route.
+    ///
+    /// No caller is needed for it. Whoever has a key can end it anyway, and whoever has none learns
+    /// nothing: the answer says how many secrets were received.
+    pub fn leak_reports(mut self, reports: LeakReports) -> Result<Self, InvalidLeakReports> {
+        self.leaks = Some(Arc::new(reports.for_keys_of(&self.gate.keyring)?));
+        Ok(self)
+    }
+
     /// **Lets whoever is on the same machine in without credentials, until there is a key.** For a
     /// first start by hand; on the router for operators alone. Off by default, and nothing beside a
     /// [bootstrap token](Self::bootstrap_token), which does the same from anywhere.
@@ -235,7 +254,7 @@ impl Admin {
             tracing::warn!("the admin API is open to this machine until there is a key");
         }
         let desk = self.desk(false);
-        routes()
+        routes(&desk)
             .route("/keys/revoke", post(on(emergency::revoke_all)))
             // Around the answers to a wrong method too, but not around those to a wrong path.
             .route_layer(map_response(sealed))
@@ -247,7 +266,7 @@ impl Admin {
     /// the bootstrap token is as good as any other text.
     pub fn self_service_router(self) -> Router {
         let desk = self.desk(true);
-        routes()
+        routes(&desk)
             .route_layer(map_response(sealed))
             .with_state(Arc::new(desk))
     }
@@ -262,6 +281,7 @@ impl Admin {
             client,
             opening,
             running,
+            leaks,
         } = self;
         Desk {
             gate,
@@ -271,14 +291,17 @@ impl Admin {
             client,
             opening: opening.filter(|_| !confines),
             running,
+            leaks,
             confines,
         }
     }
 }
 
 /// What operators and customers have alike.
-fn routes() -> Router<Arc<Desk>> {
+fn routes(desk: &Desk) -> Router<Arc<Desk>> {
+    let leaks = desk.leaks.as_deref().map(Intake::routes);
     Router::new()
+        .merge(leaks.unwrap_or_default())
         .route("/keys", get(on(list::list)).post(on(create::create)))
         .route(
             "/keys/{id}",
@@ -307,6 +330,7 @@ struct Desk {
     client: Option<ClientAddress>,
     opening: Option<Opening>,
     running: Running,
+    leaks: Option<Arc<Intake>>,
     /// Whether everybody is confined to the keys of the own owner.
     confines: bool,
 }
@@ -318,6 +342,14 @@ impl Desk {
         } else {
             Caller::Key(principal)
         }
+    }
+}
+
+impl Desk {
+    /// The address that a request comes from, where the application has said how to tell.
+    fn client_address(&self, parts: &Parts) -> Option<IpAddr> {
+        let client = self.client.as_ref()?;
+        client.of(&parts.headers, &parts.extensions)
     }
 }
 
@@ -344,6 +376,20 @@ where
             if let Err(refused) = &answer {
                 attempt.answered(refused);
             }
+            answered(answer, &desk.gate, &method)
+        })
+    }
+}
+
+/// The handler for an endpoint that anybody may ask.
+fn open<F>(endpoint: fn(Report) -> F) -> impl Fn(State<Arc<Desk>>, Request) -> Answering + Clone
+where
+    F: Future<Output = Answer> + Send + 'static,
+{
+    move |State(desk), request| {
+        Box::pin(async move {
+            let method = request.method().clone();
+            let answer = endpoint(Report::new(Arc::clone(&desk), request)).await;
             answered(answer, &desk.gate, &method)
         })
     }
