@@ -16,16 +16,19 @@ use crate::key::KeyId;
 use crate::store::{EventDetail, EventQuery, RecordedEvent};
 use crate::timestamp::Timestamp;
 
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = EventPage))]
 #[derive(Serialize)]
-struct Page<'a> {
+pub(super) struct Page<'a> {
     events: Vec<EventView<'a>>,
     next_cursor: Option<String>,
 }
 
 /// A line of the trail in JSON, its members in this order.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Event))]
 #[derive(Serialize)]
-struct EventView<'a> {
+pub(super) struct EventView<'a> {
     id: String,
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     at: String,
     what: &'static str,
     by: String,
@@ -33,15 +36,18 @@ struct EventView<'a> {
 }
 
 /// What else there is to say; what is not said is left out.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Detail))]
 #[derive(Serialize)]
-struct DetailView<'a> {
+pub(super) struct DetailView<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     fields: &'a [Cow<'static, str>],
     #[serde(skip_serializing_if = "Option::is_none")]
     enabled: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     previous_until: Option<String>,
     #[serde(skip_serializing_if = "<&bool as std::ops::Not>::not")]
     repeated: bool,
@@ -100,6 +106,25 @@ pub(super) async fn list(mut call: Call) -> Answer {
         next_cursor,
     };
     Ok(json(StatusCode::OK, &page))
+}
+
+/// The words for what was done.
+#[cfg(feature = "openapi")]
+pub(super) fn kinds() -> [&'static str; 8] {
+    use crate::store::EventKind::{
+        Changed, Created, Disabled, Enabled, Imported, PreviousEnded, Revoked, Rotated,
+    };
+    let all = [
+        Created,
+        Imported,
+        Changed,
+        Enabled,
+        Disabled,
+        Rotated,
+        PreviousEnded,
+        Revoked,
+    ];
+    all.map(crate::store::EventKind::as_str)
 }
 
 fn about(key: &[u8; 32], id: &KeyId) -> Seal {

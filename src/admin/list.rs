@@ -20,8 +20,9 @@ pub(super) const DEFAULT_LIMIT: u32 = 50;
 /// The longest page.
 const MOST: u32 = 500;
 
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = KeyPage))]
 #[derive(Serialize)]
-struct Page<'a> {
+pub(super) struct Page<'a> {
     keys: Vec<KeyView<'a>>,
     next_cursor: Option<String>,
 }

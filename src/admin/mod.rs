@@ -66,6 +66,8 @@ mod json;
 mod leaks;
 mod lines;
 mod list;
+#[cfg(feature = "openapi")]
+mod openapi;
 mod opening;
 mod policy;
 mod previous;
@@ -300,8 +302,10 @@ impl Admin {
 /// What operators and customers have alike.
 fn routes(desk: &Desk) -> Router<Arc<Desk>> {
     let leaks = desk.leaks.as_deref().map(Intake::routes);
-    Router::new()
-        .merge(leaks.unwrap_or_default())
+    let routes = Router::new().merge(leaks.unwrap_or_default());
+    #[cfg(feature = "openapi")]
+    let routes = routes.route("/openapi.json", get(on(openapi::read)));
+    routes
         .route("/keys", get(on(list::list)).post(on(create::create)))
         .route(
             "/keys/{id}",

@@ -9,7 +9,7 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{Method, Request};
 use http_body_util::BodyExt;
 use portcullis::Keyring;
-use portcullis::admin::Admin;
+use portcullis::admin::{Admin, LeakReports};
 use portcullis::key::KeyFormat;
 use portcullis::keyring::{Builder, Expiry, NewKey};
 use portcullis::store::{KeyStore, MemoryStore, SqliteStore};
@@ -94,7 +94,7 @@ pub(crate) struct Holder {
 
 impl World {
     pub(crate) fn memory() -> Self {
-        Self::with(|builder| builder, |admin| admin)
+        Self::with(|builder| builder, with_leaks)
     }
 
     /// In memory, with these options.
@@ -112,7 +112,7 @@ impl World {
         let url = format!("sqlite://{}", folder.path().join("keys.db").display());
         let options = SqliteStore::options(&url).clock(Arc::new(clock.clone()));
         let store = options.connect().await.unwrap();
-        Self::on(store, clock, Some(folder), |builder| builder, |admin| admin)
+        Self::on(store, clock, Some(folder), |builder| builder, with_leaks)
     }
 
     fn on(
@@ -252,6 +252,10 @@ impl World {
         reply.check(parts.status, &method, &what);
         reply
     }
+}
+
+fn with_leaks(admin: Admin) -> Admin {
+    admin.leak_reports(LeakReports::new()).unwrap()
 }
 
 /// A request with a bearer token, unless that is empty, and JSON for a body where there is one.

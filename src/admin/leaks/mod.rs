@@ -15,6 +15,8 @@ use axum::routing::post;
 #[cfg(feature = "secret-scanning")]
 pub use self::github::{InvalidScanningKeys, ScanningKeys};
 use self::limit::Limit;
+#[cfg(feature = "openapi")]
+pub(super) use self::report::Received;
 pub(super) use self::report::Report;
 use super::{Desk, open};
 use crate::keyring::Keyring;
@@ -135,6 +137,15 @@ pub(super) struct Intake {
 }
 
 impl Intake {
+    /// Whether there is a route for the reports that GitHub signs.
+    #[cfg(feature = "openapi")]
+    pub(super) fn takes_githubs(&self) -> bool {
+        #[cfg(feature = "secret-scanning")]
+        return self.github.is_some();
+        #[cfg(not(feature = "secret-scanning"))]
+        false
+    }
+
     /// The routes that there are.
     pub(super) fn routes(&self) -> Router<Arc<Desk>> {
         let routes = Router::new().route("/leaks", post(open(report::report)));
