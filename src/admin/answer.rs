@@ -33,6 +33,7 @@ pub(super) struct Problem {
     code: &'static str,
     detail: Option<String>,
     errors: Vec<FieldError>,
+    headers: Vec<(&'static str, HeaderValue)>,
 }
 
 /// The body of a problem. What it tells of the request is bounded and escaped.
@@ -70,6 +71,7 @@ impl Refused {
             code,
             detail: None,
             errors: Vec::new(),
+            headers: Vec::new(),
         })
     }
 
@@ -79,6 +81,41 @@ impl Refused {
             problem.detail = Some(detail.into());
         }
         self
+    }
+}
+
+impl Refused {
+    /// Two callers in one request.
+    pub(super) const AMBIGUOUS: &'static str = "ambiguous_caller";
+
+    /// With one more header.
+    pub(super) fn with(mut self, name: &'static str, value: &str) -> Self {
+        if let (Self::Problem(problem), Ok(value)) = (&mut self, HeaderValue::try_from(value)) {
+            problem.headers.push((name, value));
+        }
+        self
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::Gate(rejection) => rejection.status(),
+            Self::Problem(problem) => problem.status,
+        }
+    }
+
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self::Gate(rejection) => rejection.code(),
+            Self::Problem(problem) => problem.code,
+        }
+    }
+
+    /// Why, for the log.
+    pub(super) fn why(&self) -> String {
+        match self {
+            Self::Gate(rejection) => rejection.to_string(),
+            Self::Problem(problem) => problem.detail.clone().unwrap_or_default(),
+        }
     }
 }
 
@@ -106,6 +143,7 @@ impl From<Errors> for Refused {
             code: "invalid_field",
             detail: None,
             errors: errors.into_vec(),
+            headers: Vec::new(),
         })
     }
 }
@@ -135,6 +173,9 @@ impl Problem {
         let mut response = http::Response::new(body);
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
+        for (name, value) in &self.headers {
+            headers.insert(*name, value.clone());
+        }
         headers.insert(CONTENT_TYPE, PROBLEM_JSON);
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));

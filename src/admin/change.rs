@@ -22,6 +22,7 @@ pub(super) async fn change(mut call: Call) -> Answer {
     let id = call.id().await?;
     let body = body::read(&call.parts.headers, call.body).await?;
     let (keyring, caller) = (call.desk.gate.keyring.clone(), call.caller);
+    let limits = call.desk.rules.limits.clone();
     let mut errors = Errors::default();
     Query::of(call.parts.uri.query(), &[], &mut errors);
     let known = ["name", "scopes", "enabled", EXPIRES_AT, "metadata"];
@@ -38,7 +39,7 @@ pub(super) async fn change(mut call: Call) -> Answer {
     };
     errors.check()?;
     let changed = keyring
-        .update_as(caller, &id, patch)
+        .update_as(caller, &id, patch, limits)
         .await
         .map_err(|error| refused_for(error, EXPIRES_AT))?;
     Ok(json(

@@ -24,8 +24,8 @@ impl From<WriteError> for Refused {
             WriteError::Store(_)
             | WriteError::NoRandomness(_)
             | WriteError::UnknownEnvironment(_)
-            | WriteError::UnknownScope(_)
-            | WriteError::UnknownRole(_) => {
+            | WriteError::UnknownScope { .. }
+            | WriteError::UnknownRole { .. } => {
                 complain(&error, "a change to a key was not written");
                 return Self::unavailable();
             }
@@ -57,8 +57,14 @@ impl From<WriteError> for Refused {
                 Self::problem(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused")
                     .because("the idempotency key was used for another request")
             }
+            // Whoever came before there was a key comes too late now, and has no credentials.
+            Refusal::NotTheFirst => Rejection::new(Reason::MissingCredentials).into(),
             // Where these can happen, it is answered there, with the field that it is about.
-            Refusal::ExpiryInThePast | Refusal::ExpiryTooFar | Refusal::NotTheFirst => {
+            Refusal::ExpiryInThePast
+            | Refusal::ExpiryTooFar
+            | Refusal::LivesTooLong
+            | Refusal::EnvironmentNotAllowed
+            | Refusal::OnlyAsked => {
                 complain(
                     &error_of(refusal),
                     "a change was refused for no good reason",

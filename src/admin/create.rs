@@ -12,6 +12,7 @@ use super::fields::Fields;
 use super::given::{self, Null};
 use super::idempotency::{self, Again};
 use super::json::Json;
+use super::policy::NotMade;
 use super::query::Query;
 use super::view::KeyView;
 use super::{KEYS_WRITE, body};
@@ -53,15 +54,16 @@ impl<'a> Handed<'a> {
 
 pub(super) async fn create(call: Call) -> Answer {
     call.needs(KEYS_WRITE)?;
+    let address = call.address();
     let body = body::read(&call.parts.headers, call.body).await?;
     let again = Again::asked_for(&call.parts.headers)?;
-    let (keyring, caller) = (call.desk.gate.keyring.clone(), call.caller);
+    let (desk, caller) = (call.desk, call.caller);
+    let keyring = desk.gate.keyring.clone();
     let (new, expiry_field) = new_key(body, call.parts.uri.query(), &keyring)?;
     let recognisable = again.map(|again| again.recognisable(&caller, &new));
     let running = match &recognisable {
         Some(known) => Some(
-            call.desk
-                .running
+            desk.running
                 .begin(known.by)
                 .ok_or_else(idempotency::running)?,
         ),
@@ -69,17 +71,22 @@ pub(super) async fn create(call: Call) -> Answer {
     };
     let making = Making {
         recognisable,
+        limits: desk.rules.limits.clone(),
         ..Making::default()
     };
     // On a task of its own, so that a request that hangs up still counts as running.
     let making = async move {
         let _running = running;
-        keyring.create_as(caller, new, making).await
+        let rules = &desk.rules;
+        rules
+            .permit(&keyring, &caller, &new, None, &making, address)
+            .await?;
+        Ok(keyring.create_as(caller, new, making).await?)
     };
     let made = tokio::spawn(making.in_current_span())
         .await
-        .unwrap_or(Err(WriteError::OutcomeUnknown(None)))
-        .map_err(|error| refused_for(error, expiry_field))?;
+        .unwrap_or(Err(WriteError::OutcomeUnknown(None).into()))
+        .map_err(|error: NotMade| refused_for(error, expiry_field))?;
     let Made {
         now,
         record,
@@ -129,16 +136,22 @@ fn new_key(
     }
 }
 
-/// Whether an expiry can stand, only the store's clock can tell.
-pub(super) fn refused_for(error: WriteError, expiry_field: &str) -> Refused {
-    match error {
-        WriteError::Refused(why @ (Refusal::ExpiryInThePast | Refusal::ExpiryTooFar)) => {
-            let mut errors = Errors::default();
-            errors.at(format!("#/{expiry_field}"), why);
-            errors.into()
-        }
-        other => other.into(),
-    }
+/// Whether an expiry can stand, only the store's clock can tell; and whom a policy binds, only the
+/// caller's own row.
+pub(super) fn refused_for(error: impl Into<NotMade>, expiry_field: &str) -> Refused {
+    let refusal = match error.into() {
+        NotMade::Write(WriteError::Refused(refusal)) => refusal,
+        NotMade::Write(error) => return error.into(),
+        NotMade::Policy(refused) => return refused,
+    };
+    let field = match refusal {
+        Refusal::ExpiryInThePast | Refusal::ExpiryTooFar | Refusal::LivesTooLong => expiry_field,
+        Refusal::EnvironmentNotAllowed => "environment",
+        other => return WriteError::Refused(other).into(),
+    };
+    let mut errors = Errors::default();
+    errors.at(format!("#/{field}"), refusal);
+    errors.into()
 }
 
 fn expiry(fields: &mut Fields<'_>) -> (Expiry, &'static str) {

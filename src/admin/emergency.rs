@@ -67,5 +67,5 @@ fn asked_for(body: Json, query: Option<&str>) -> Result<(Whose, String), Refused
 
 fn provenance(text: &str) -> Result<Provenance, &'static str> {
     Provenance::from_stored(text)
-        .ok_or("must be `key:` and the id of a key, `admin-token` or `system`")
+        .ok_or("must be `key:` or `session:` and an id, `admin-token` or `system`")
 }

@@ -7,6 +7,7 @@ use thiserror::Error;
 use super::algorithm::DigestAlgorithm;
 use super::checksum::{CHECKSUM_BYTES, Checksum};
 use super::environment::{self, Environment, InvalidEnvironment, MAX_NAME_BYTES};
+use super::foreign::Accepted;
 use super::keyed::{ChecksumSecret, KeyedChecksum};
 
 /// How many random characters a key has.
@@ -57,6 +58,8 @@ pub struct KeyFormat {
     pub(super) lengths: (usize, usize),
     pub(super) checksum: Checksum,
     pub(super) digest: DigestAlgorithm,
+    /// What others have issued and is accepted as well.
+    pub(super) foreign: Box<[Accepted]>,
 }
 
 /// Why keys cannot look like this. Of a long value only the beginning is repeated.
@@ -96,6 +99,20 @@ pub enum InvalidFormat {
     /// Two secrets share a version, so that a key would not tell which one it was made under.
     #[error("the version {0:?} is given to more than one checksum secret")]
     RepeatedChecksumVersion(char),
+    /// There are texts that would be keys of two forms.
+    #[error(
+        "keys that begin with {foreign:?} cannot be told from those that begin with {other:?}: \
+         some have the length and the characters of both"
+    )]
+    ForeignOverlap {
+        /// What the keys of a foreign format begin with.
+        foreign: String,
+        /// What the others do.
+        other: String,
+    },
+    /// Foreign keys are to be of an environment that is not declared.
+    #[error("foreign keys are to be of the environment {:?}, which is not declared", .0.as_str())]
+    ForeignEnvironment(Environment),
 }
 
 impl KeyFormat {
@@ -145,6 +162,7 @@ impl KeyFormat {
             lengths: (shortest, longest),
             checksum: Checksum::Crc32,
             digest: DigestAlgorithm::default(),
+            foreign: Box::default(),
         })
     }
 
@@ -290,7 +308,7 @@ mod tests {
                      default_environment: Environment(\"live\"), lengths: (48, 48), ";
         assert_eq!(
             format!("{format:?}"),
-            format!("{names}checksum: Crc32, digest: DigestAlgorithm(sha256) }}")
+            format!("{names}checksum: Crc32, digest: DigestAlgorithm(sha256), foreign: [] }}")
         );
         let pepper = Pepper::new([7; 32]).unwrap();
         let secret = ChecksumSecret::new('1', [8; 32]).unwrap();
@@ -303,7 +321,7 @@ mod tests {
             format!(
                 "{names}checksum: Keyed(KeyedChecksum {{ signing: ChecksumSecret {{ \
                  version: '1', .. }}, others: [] }}), \
-                 digest: DigestAlgorithm(hmac-sha256:9ffaa13099280955) }}"
+                 digest: DigestAlgorithm(hmac-sha256:9ffaa13099280955), foreign: [] }}"
             )
         );
     }

@@ -50,8 +50,25 @@ pub enum NotAKey {
 }
 
 impl KeyFormat {
-    /// Whether `presented` has everything that a key of this format has.
+    /// Whether `presented` has everything that a key of this format has, or of one of the foreign
+    /// formats [that the keyring accepts](crate::keyring::Builder::accept_foreign).
     pub fn parse<'a>(&'a self, presented: &'a [u8]) -> Result<ParsedKey<'a>, NotAKey> {
+        // No text has two forms: what is refused as a key of ours, for its checksum say, is no
+        // foreign key either.
+        let environment = match self.parse_own(presented) {
+            Ok(environment) => environment,
+            Err(why) if self.foreign.is_empty() => return Err(why),
+            Err(why) => self.foreign(presented).ok_or(why)?,
+        };
+        Ok(ParsedKey {
+            presented,
+            environment,
+            algorithm: &self.digest,
+        })
+    }
+
+    /// The environment of a key of our own.
+    fn parse_own(&self, presented: &[u8]) -> Result<&Environment, NotAKey> {
         let (shortest, longest) = self.lengths;
         if presented.len() < shortest {
             return Err(NotAKey::TooShort);
@@ -73,20 +90,16 @@ impl KeyFormat {
             return Err(NotAKey::Body);
         }
         match presented.split_last_chunk::<CHECKSUM_BYTES>() {
-            Some((before, checksum)) if self.checksum.fits(before, *checksum) => Ok(ParsedKey {
-                presented,
-                environment,
-                algorithm: &self.digest,
-            }),
+            Some((before, checksum)) if self.checksum.fits(before, *checksum) => Ok(environment),
             _ => Err(NotAKey::Checksum),
         }
     }
 
-    /// Whether `presented` begins with the prefix and an underscore: if it does not, it was never
-    /// meant to be a key of this application.
+    /// Whether `presented` begins with the prefix and an underscore, or with the prefix of foreign
+    /// keys that are accepted: if it does not, it was never meant to be a key of this application.
     #[must_use]
     pub fn starts_like_a_key(&self, presented: &[u8]) -> bool {
-        self.strip_prefix(presented).is_some()
+        self.strip_prefix(presented).is_some() || self.starts_like_foreign(presented)
     }
 
     fn strip_prefix<'a>(&self, presented: &'a [u8]) -> Option<&'a [u8]> {

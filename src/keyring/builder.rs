@@ -9,6 +9,8 @@ use tokio::sync::{Notify, watch};
 use super::agreement::Agreement;
 use super::authority::SelfService;
 use super::cache::time_to_keep;
+use super::change::{Change, Listeners};
+use super::declared::{Declared, InvalidDeclaration};
 use super::epoch::CacheSizes;
 use super::flight::Flights;
 use super::idle::Idle;
@@ -20,8 +22,9 @@ use super::shared::Shared;
 use super::timeline::Timeline;
 use super::{Inner, Keyring, budget, cooldown, retention, sync};
 use crate::clock::{Clock, SystemClock};
-use crate::key::{ChecksumSecret, DigestAlgorithm, DigestHasherBuilder, InvalidFormat, KeyFormat};
-use crate::scope::{Catalogue, InvalidScope, Roles};
+use crate::key::{
+    ChecksumSecret, DigestAlgorithm, DigestHasherBuilder, ForeignFormat, InvalidFormat, KeyFormat,
+};
 use crate::store::{KeyStore, Retention};
 
 /// Whoever wants to do without the store for longer wants another store.
@@ -34,9 +37,11 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
     prefix: Option<String>,
     environments: Vec<String>,
-    scopes: Option<Vec<String>>,
+    declared: Declared,
     self_renewal: bool,
+    listeners: Listeners,
     keyed_checksum: Option<Vec<ChecksumSecret>>,
+    foreign: Vec<ForeignFormat>,
     digest: DigestAlgorithm,
     max_staleness: Duration,
     poll_interval: Option<Duration>,
@@ -60,12 +65,12 @@ pub enum BuildError {
     /// No prefix was given.
     #[error("a keyring needs a prefix, such as .prefix(\"acme\"), that is never changed again")]
     NoPrefix,
-    /// The prefix, one of the environments, or the secrets of the checksum.
+    /// The prefix, one of the environments, the secrets of the checksum, or a foreign format.
     #[error("this cannot be the form of a key")]
     Format(#[from] InvalidFormat),
-    /// One of the declared scopes.
-    #[error("this scope cannot be declared")]
-    Scope(#[from] InvalidScope),
+    /// One of the declared scopes or roles.
+    #[error("this cannot be declared")]
+    Declaration(#[from] InvalidDeclaration),
     /// The lease would be renewed too seldom.
     #[error(
         "the poll interval must be at most a quarter of max_staleness, so that a lost sync does \
@@ -135,9 +140,11 @@ impl Builder {
             clock: Arc::new(SystemClock),
             prefix: None,
             environments: vec!["live".to_owned()],
-            scopes: None,
+            declared: Declared::default(),
             self_renewal: false,
+            listeners: Listeners::default(),
             keyed_checksum: None,
+            foreign: Vec::new(),
             digest: DigestAlgorithm::default(),
             max_staleness: Duration::from_secs(5),
             poll_interval: None,
@@ -171,7 +178,58 @@ impl Builder {
     /// Declares the scopes that exist; others are refused when a key is made. Wildcards are
     /// granted all the same if they reach a declared scope. By default every scope exists.
     pub fn scopes(mut self, scopes: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
-        self.scopes = Some(owned(scopes));
+        self.declared.scopes = Some(owned(scopes));
+        self
+    }
+
+    /// Declares scopes that exist, besides those of [`scopes`](Self::scopes), each with what people
+    /// are told of it, in documents and on pages. May be called more than once.
+    ///
+    /// ```
+    /// # use portcullis::{Keyring, store::MemoryStore};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let keyring = Keyring::builder(MemoryStore::new())
+    ///     .prefix("acme")
+    ///     .describe_scopes([
+    ///         ("reports:read", "See reports."),
+    ///         ("reports:write", "Make and change reports."),
+    ///     ])
+    ///     .role("auditor", "Sees everything and changes nothing.", ["reports:read"])
+    ///     .build()?;
+    ///
+    /// let scopes = keyring.scopes().expect("some are declared");
+    /// assert_eq!(scopes.description(&"reports:read".parse()?), Some("See reports."));
+    /// let (name, auditor) = keyring.roles().iter().next().expect("one is known");
+    /// assert_eq!(name.as_str(), "auditor");
+    /// assert_eq!(auditor.grants().to_string(), "reports:read");
+    /// # Ok(()) }
+    /// ```
+    pub fn describe_scopes(
+        mut self,
+        scopes: impl IntoIterator<Item = (impl AsRef<str>, impl AsRef<str>)>,
+    ) -> Self {
+        let scopes = scopes.into_iter();
+        let scopes =
+            scopes.map(|(name, text)| (name.as_ref().to_owned(), text.as_ref().to_owned()));
+        self.declared.described.extend(scopes);
+        self
+    }
+
+    /// Gives keys a role to have: `grants` together under a name of 1 to 64 of `A-Za-z0-9._-`, and
+    /// what people are told of it. By default there are no roles.
+    ///
+    /// A key has roles by their names alone. What they grant is said here, and changes for every
+    /// key when the application starts with other words. **To take a role away takes what it
+    /// grants from every key that has it**: the name alone grants nothing, and such a key is named
+    /// in a warning. Where scopes are declared, each grant must be one that may be given.
+    pub fn role(
+        mut self,
+        name: &str,
+        description: &str,
+        grants: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Self {
+        let role = (name.to_owned(), description.to_owned(), owned(grants));
+        self.declared.roles.push(role);
         self
     }
 
@@ -179,6 +237,38 @@ impl Builder {
     /// key could then shut its holder out and live for ever.
     pub fn self_renewal(mut self) -> Self {
         self.self_renewal = true;
+        self
+    }
+
+    /// Tells of each change to keys that this keyring commits: for a mail to the owner, say, or for
+    /// a system that collects such events. May be called more than once; by default nobody is told.
+    ///
+    /// It is called after the commit and before whoever asked for the change gets an answer, so it
+    /// must not block: hand the change to a channel. If it panics, that is logged and changes
+    /// nothing. What another replica changes is told there; and a change of which nobody can say
+    /// whether it was committed is told nowhere. The trail that the store keeps has them all.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use portcullis::Keyring;
+    /// # use portcullis::keyring::NewKey;
+    /// # use portcullis::store::MemoryStore;
+    /// use portcullis::keyring::Change;
+    /// use portcullis::store::EventKind;
+    ///
+    /// let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    /// let keyring = Keyring::builder(MemoryStore::new())
+    ///     .prefix("acme")
+    ///     .on_change(move |change| drop(tell.send(change.clone())))
+    ///     .build()?;
+    /// let made = keyring.create(NewKey::named("nightly export")?).await?;
+    ///
+    /// let Some(Change::Key { event, key }) = told.recv().await else { panic!("one key was made") };
+    /// assert_eq!((event.what, key.id), (EventKind::Created, made.key.id));
+    /// # Ok(()) }
+    /// ```
+    pub fn on_change(mut self, listener: impl Fn(&Change) + Send + Sync + 'static) -> Self {
+        self.listeners.add(listener);
         self
     }
 
@@ -191,6 +281,18 @@ impl Builder {
     /// are the keys of a secret that is no longer given.
     pub fn keyed_checksum(mut self, secrets: impl IntoIterator<Item = ChecksumSecret>) -> Self {
         self.keyed_checksum = Some(secrets.into_iter().collect());
+        self
+    }
+
+    /// Accepts keys of this form as well, which another system has issued: they open the gate like
+    /// our own once their digests have been imported. May be called for several forms. By default
+    /// there is none.
+    ///
+    /// Refused when building are forms that some text would share, with our own keys or with each
+    /// other. Foreign keys have no checksum, so that made-up ones cost a look-up each, as far as
+    /// [`unknown_lookups`](Self::unknown_lookups) goes.
+    pub fn accept_foreign(mut self, format: ForeignFormat) -> Self {
+        self.foreign.push(format);
         self
     }
 
@@ -351,7 +453,8 @@ impl Builder {
             Some(secrets) => format.with_keyed_checksum(secrets)?,
             None => format,
         };
-        let catalogue = self.scopes.map(Catalogue::new).transpose()?;
+        let format = format.with_foreign(self.foreign)?;
+        let (catalogue, roles) = self.declared.check()?;
         let hasher =
             DigestHasherBuilder::new().map_err(|error| BuildError::NoRandomness(error.into()))?;
         let wake = Arc::new(Notify::new());
@@ -365,8 +468,9 @@ impl Builder {
             clock: self.clock,
             format,
             catalogue,
-            roles: Roles::default(),
+            roles,
             agreement,
+            listeners: self.listeners,
             self_service: SelfService {
                 renewal: self.self_renewal,
             },
@@ -490,7 +594,7 @@ impl fmt::Debug for Builder {
             .field("store", &self.store)
             .field("prefix", &self.prefix)
             .field("environments", &self.environments)
-            .field("scopes", &self.scopes)
+            .field("scopes", &self.declared.scopes)
             .field("max_staleness", &self.max_staleness)
             .field("poll_interval", &self.poll_interval)
             .field("lookup_deadline", &self.lookup_deadline)

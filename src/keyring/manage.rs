@@ -7,6 +7,7 @@ use tokio::time::timeout;
 
 use super::authority::KeyPatch;
 use super::caller::Caller;
+use super::limits::Limits;
 use super::new_key::{Created, Imported, MadeElsewhere, NewKey};
 use super::on_behalf::Making;
 use super::writes::PATIENCE;
@@ -49,7 +50,7 @@ impl Keyring {
         let new = NewKey::first();
         let making = Making {
             only_first: true,
-            recognisable: None,
+            ..Making::default()
         };
         match self.create_as(Caller::System, new, making).await {
             Ok(made) => Ok(Some(made.into())),
@@ -102,7 +103,9 @@ impl Keyring {
 
     /// Changes a key. Fails for one that is revoked or expired.
     pub async fn update(&self, id: &KeyId, patch: KeyPatch) -> Result<KeyRecord, WriteError> {
-        let updated = self.update_as(Caller::System, id, patch).await?;
+        let updated = self
+            .update_as(Caller::System, id, patch, Limits::default())
+            .await?;
         Ok(updated.record)
     }
 

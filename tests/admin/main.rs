@@ -19,13 +19,19 @@ mod body;
 mod bootstrap;
 mod change;
 mod create;
+mod denied;
+mod first_start;
 mod list;
 mod log;
+mod on_change;
 mod order;
 mod outage;
 mod outer_layer;
+mod policy;
 mod read;
 mod revoke;
+mod self_service;
+mod sessions;
 
 mod desk;
 

@@ -9,7 +9,7 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{Method, Request};
 use http_body_util::BodyExt;
 use portcullis::Keyring;
-use portcullis::admin::Admin;
+use portcullis::admin::{Admin, TrustedCaller};
 use portcullis::keyring::{Builder, Expiry, NewKey};
 use portcullis::store::{KeyStore, MemoryStore, SqliteStore};
 use portcullis::testing::{FakeClock, FaultStore, Faults};
@@ -45,7 +45,7 @@ macro_rules! on_every_store {
 
 pub(crate) const ADMIN_TOKEN: &str = "2b7e151628aed2a6abf7158809cf4f3c";
 
-/// The router under `/admin`, on a keyring and a store whose clock stands still on
+/// The router under `/admin` and that for customers under `/mine`, on a keyring and a store whose clock stands still on
 /// 2030-01-01T00:00:00Z until it is told to move.
 pub(crate) struct World {
     pub(crate) router: Router,
@@ -81,11 +81,29 @@ impl World {
     }
 
     pub(crate) async fn sqlite() -> Self {
+        Self::sqlite_with(|builder| builder, |admin| admin).await
+    }
+
+    /// One on each store, with these options.
+    pub(crate) async fn everywhere(
+        options: impl Fn(Builder) -> Builder,
+        admin: impl Fn(Admin) -> Admin,
+    ) -> [Self; 2] {
+        [
+            Self::with(&options, &admin),
+            Self::sqlite_with(&options, &admin).await,
+        ]
+    }
+
+    async fn sqlite_with(
+        options: impl FnOnce(Builder) -> Builder,
+        admin: impl FnOnce(Admin) -> Admin,
+    ) -> Self {
         let (clock, folder) = (FakeClock::new(), tempfile::tempdir().unwrap());
         let url = format!("sqlite://{}", folder.path().join("keys.db").display());
-        let options = SqliteStore::options(&url).clock(Arc::new(clock.clone()));
-        let store = options.connect().await.unwrap();
-        Self::on(store, clock, Some(folder), |builder| builder, |admin| admin)
+        let store = SqliteStore::options(&url).clock(Arc::new(clock.clone()));
+        let store = store.connect().await.unwrap();
+        Self::on(store, clock, Some(folder), options, admin)
     }
 
     fn on(
@@ -103,9 +121,11 @@ impl World {
         let builder = builder.clock(Arc::new(clock.clone()));
         let keyring = options(builder).build().unwrap();
         let with_token = Admin::new(keyring.clone()).bootstrap_token(ADMIN_TOKEN);
-        let router = admin(with_token.unwrap()).router();
+        let admin = admin(with_token.unwrap());
+        let customers = admin.clone().self_service_router();
+        let router = Router::new().nest("/admin", admin.router());
         Self {
-            router: Router::new().nest("/admin", router),
+            router: router.nest("/mine", customers),
             keyring,
             store,
             faults,
@@ -223,6 +243,18 @@ impl World {
         reply.check(parts.status, &method, &what);
         reply
     }
+}
+
+/// The same on behalf of somebody who is signed in.
+pub(crate) fn signed_in(
+    caller: &TrustedCaller,
+    method: Method,
+    path: &str,
+    body: impl Into<Body>,
+) -> Request<Body> {
+    let mut request = request(method, path, "", body);
+    request.extensions_mut().insert(caller.clone());
+    request
 }
 
 /// A request with a bearer token, unless that is empty, and JSON for a body where there is one.

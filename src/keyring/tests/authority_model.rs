@@ -17,6 +17,7 @@ use crate::keyring::authority::{
     self, Draft, End, Expiry, KeyPatch, Restrict, Rotation, SelfService,
 };
 use crate::keyring::caller::Caller;
+use crate::keyring::limits::Limits;
 use crate::principal::{Known, Principal, Span};
 use crate::resources::Resources;
 use crate::scope::{RoleSet, Roles, ScopeSet};
@@ -313,7 +314,10 @@ fn verdict_of(result: &Result<Decision, Refusal>) -> Verdict {
             Refusal::KeyExpired => Verdict::Expired,
             Refusal::UndeclaredEnvironment => Verdict::Undeclared,
             Refusal::DigestTaken => Verdict::Taken,
-            Refusal::KeyLimitReached => unreachable!("nobody counts"),
+            Refusal::KeyLimitReached
+            | Refusal::LivesTooLong
+            | Refusal::EnvironmentNotAllowed
+            | Refusal::OnlyAsked => unreachable!("nobody asked"),
         },
     }
 }
@@ -628,8 +632,22 @@ impl Scene {
             secret_last_used_at: None,
         };
         let digest = KeyDigest::from_bytes([1; 32]);
-        let known = Known::new(found, digest, 0, Span::ENDLESS, Arc::default());
-        Caller::Key(Principal::new(Arc::new(known)))
+        let known = Known::new(
+            found,
+            digest,
+            0,
+            Span::ENDLESS,
+            Arc::default(),
+            &Roles::default(),
+        );
+        // From a place that its row allows; one that is elsewhere is nobody.
+        let row = self.rows.caller.as_ref();
+        let networks = row.and_then(|row| row.record.allowed_ips.as_ref());
+        let place = networks.and_then(|networks| {
+            let network = networks.iter().next()?.to_string();
+            network.split_once('/')?.0.parse().ok()
+        });
+        Caller::Key(Principal::new(Arc::new(known)).used_from(place))
     }
 
     fn decide(&self) -> Result<Decision, Refusal> {
@@ -639,7 +657,14 @@ impl Scene {
             Request::Create(draft) => authority::create(&caller, draft, &roles, rows),
             Request::Update(patch, renewal) => {
                 let self_service = SelfService { renewal: *renewal };
-                authority::update(&caller, patch, self_service, &roles, rows)
+                authority::update(
+                    &caller,
+                    patch,
+                    self_service,
+                    &Limits::default(),
+                    &roles,
+                    rows,
+                )
             }
             Request::Rotate(grace, renewal, environment) => {
                 let rotation = Rotation {
@@ -759,6 +784,7 @@ fn random_request(chance: &mut Chance) -> Request {
             made_elsewhere: chance.one_in(3),
             only_first: chance.one_in(10),
             request: chance.one_in(3).then_some([1; 32]),
+            limits: Limits::default(),
         })),
         2 | 3 => {
             let patch = KeyPatch {
