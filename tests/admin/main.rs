@@ -44,6 +44,7 @@ mod trail;
 mod desk;
 
 mod absurd;
+mod addresses;
 mod current;
 mod emergency;
 mod every_change_logged;
