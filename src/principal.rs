@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::clock::BootTime;
 use crate::key::{Environment, KeyDigest, KeyId};
-use crate::keyring::Usage;
+use crate::keyring::{Shared, Usage};
 use crate::scope::ScopeSet;
 use crate::store::{FoundKey, KeyName, Owner};
 use crate::timestamp::Timestamp;
@@ -101,6 +101,13 @@ impl Known {
             scopes: record.scopes,
             expires_at,
         }
+    }
+
+    /// Keeps what other keys have, too, together with them.
+    pub(crate) fn share(&mut self, shared: &Shared) {
+        shared.environment(&mut self.environment);
+        shared.owner(&mut self.owner);
+        shared.scopes(&mut self.scopes);
     }
 
     /// Whether the key's life, or that of this secret, is over.

@@ -17,6 +17,7 @@ use super::last_used::LastUsed;
 use super::once_found::OnceFound;
 use super::outage::Outage;
 use super::seen_revoked::SeenRevoked;
+use super::shared::Shared;
 use super::timeline::Timeline;
 use super::{Inner, Keyring, budget, cooldown, sync};
 use crate::clock::{Clock, SystemClock};
@@ -417,6 +418,7 @@ impl Builder {
             cooldown: cooldown::Cooldown::new(),
             budget: budget::Budget::new(a_second, burst),
             outage: Outage::new(self.max_staleness, self.outage_grace),
+            shared: Shared::default(),
             seen_revoked: SeenRevoked::default(),
             max_staleness: self.max_staleness,
             max_staleness_nanos: u64::try_from(self.max_staleness.as_nanos()).unwrap_or(u64::MAX),

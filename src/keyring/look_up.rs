@@ -243,6 +243,7 @@ impl Flight {
         let look_again = began.saturating_add(LOOKED_AT_AGAIN);
         let span = Span { look_again, ends };
         let mut known = Known::new(found, digest, tag, span, usage);
+        known.share(&self.inner.shared);
         if refused {
             known.standing = Standing::Revoked;
         }

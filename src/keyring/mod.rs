@@ -38,6 +38,7 @@ mod own_writes;
 mod seen_revoked;
 #[cfg(feature = "admin")]
 mod session;
+mod shared;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -76,6 +77,7 @@ pub use new_key::{Created, Imported, InvalidNewKey, MadeElsewhere, NewKey};
 pub(crate) use on_behalf::{Made, Making, Recognisable};
 #[cfg(feature = "admin")]
 pub(crate) use session::Session;
+pub(crate) use shared::Shared;
 pub use writes::WriteError;
 
 /// The keys of a service: one handle that verifies, creates, lists, changes and revokes.
@@ -118,6 +120,7 @@ pub(crate) struct Inner {
     cooldown: cooldown::Cooldown,
     budget: budget::Budget,
     outage: outage::Outage,
+    shared: shared::Shared,
     seen_revoked: seen_revoked::SeenRevoked,
     max_staleness: Duration,
     max_staleness_nanos: u64,
