@@ -25,7 +25,7 @@ pub(super) fn scopes(fields: &mut Fields<'_>, keyring: &Keyring) -> Option<Scope
         if keyring.declares(&grant) {
             Ok(grant)
         } else {
-            Err(format!("the scope `{grant}` is not declared"))
+            Err(keyring.unknown_scope(&grant).to_string())
         }
     })?;
     ScopeSet::new(grants)

@@ -17,6 +17,7 @@ mod cache;
 mod caller;
 mod change;
 mod cooldown;
+mod declared;
 mod epoch;
 mod flight;
 #[cfg(feature = "admin")]
@@ -35,6 +36,7 @@ mod on_behalf;
 mod once_found;
 mod outage;
 mod own_writes;
+mod retention;
 mod seen_revoked;
 #[cfg(feature = "admin")]
 mod session;
@@ -64,6 +66,7 @@ pub use builder::{BuildError, Builder};
 #[cfg(feature = "admin")]
 pub(crate) use caller::Caller;
 pub use change::Change;
+pub use declared::InvalidDeclaration;
 #[cfg(feature = "admin")]
 pub(crate) use foresee::Foreseen;
 pub use health::Health;
@@ -148,6 +151,17 @@ impl Keyring {
     /// The declared environments, in the order of their declaration.
     pub fn environments(&self) -> &[Environment] {
         self.inner.format.environments()
+    }
+
+    /// The scopes that the application declares, with what people are told of them; `None` if it
+    /// declares none, and every scope exists.
+    pub fn scopes(&self) -> Option<&Catalogue> {
+        self.inner.catalogue.as_ref()
+    }
+
+    /// The roles that the application knows, what each grants, and what people are told of it.
+    pub fn roles(&self) -> &Roles {
+        &self.inner.roles
     }
 
     /// Whose time it is that counts here.

@@ -1,5 +1,6 @@
 //! The keyring against a store that fails on command and a clock that is told the time.
 
+mod addresses;
 mod agreement;
 mod authority;
 mod authority_model;
@@ -24,6 +25,8 @@ mod remembering;
 mod replicas;
 mod reports;
 mod restore;
+mod retention;
+mod roles;
 mod rotation;
 mod seen_revoked;
 #[cfg(feature = "admin")]
