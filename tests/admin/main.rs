@@ -36,6 +36,7 @@ mod sessions;
 mod desk;
 
 mod absurd;
+mod addresses;
 mod current;
 mod emergency;
 mod every_change_logged;
