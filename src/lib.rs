@@ -79,6 +79,7 @@ pub mod admin;
 pub mod allowed_ips;
 pub mod clock;
 mod credential;
+mod escaped;
 mod excerpt;
 #[cfg(feature = "axum")]
 mod extract;
@@ -86,6 +87,8 @@ pub mod key;
 pub mod keyring;
 pub mod layer;
 pub mod lifetime;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 mod principal;
 pub mod resources;
 pub mod scope;
@@ -113,6 +116,9 @@ pub mod manual {
     pub mod freshness {}
     #[doc = include_str!("../docs/http.md")]
     pub mod http {}
+    #[doc = include_str!("../docs/multi-tenant.md")]
+    #[cfg(feature = "admin")]
+    pub mod multi_tenant {}
     #[doc = include_str!("../docs/scaling.md")]
     pub mod scaling {}
 }

@@ -33,6 +33,7 @@ pub(super) struct Problem {
     code: &'static str,
     detail: Option<String>,
     errors: Vec<FieldError>,
+    headers: Vec<(&'static str, HeaderValue)>,
 }
 
 /// The body of a problem. What it tells of the request is bounded and escaped.
@@ -70,7 +71,22 @@ impl Refused {
             code,
             detail: None,
             errors: Vec::new(),
+            headers: Vec::new(),
         })
+    }
+
+    /// What there is to say of all else that comes from this caller now, without another try.
+    pub(super) fn of_the_rest(&self) -> Option<Self> {
+        match self {
+            Self::Gate(rejection) => Some(Self::Gate(rejection.clone())),
+            Self::Problem(problem) if problem.status == StatusCode::SERVICE_UNAVAILABLE => {
+                Some(Self::unavailable())
+            }
+            Self::Problem(problem) if problem.status == StatusCode::TOO_MANY_REQUESTS => {
+                Some(Self::problem(problem.status, problem.code))
+            }
+            Self::Problem(_) => None,
+        }
     }
 
     /// Says more for people. `detail` must hold nothing secret.
@@ -79,6 +95,41 @@ impl Refused {
             problem.detail = Some(detail.into());
         }
         self
+    }
+}
+
+impl Refused {
+    /// Two callers in one request.
+    pub(super) const AMBIGUOUS: &'static str = "ambiguous_caller";
+
+    /// With one more header.
+    pub(super) fn with(mut self, name: &'static str, value: &str) -> Self {
+        if let (Self::Problem(problem), Ok(value)) = (&mut self, HeaderValue::try_from(value)) {
+            problem.headers.push((name, value));
+        }
+        self
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        match self {
+            Self::Gate(rejection) => rejection.status(),
+            Self::Problem(problem) => problem.status,
+        }
+    }
+
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self::Gate(rejection) => rejection.code(),
+            Self::Problem(problem) => problem.code,
+        }
+    }
+
+    /// Why, for the log.
+    pub(super) fn why(&self) -> String {
+        match self {
+            Self::Gate(rejection) => rejection.to_string(),
+            Self::Problem(problem) => problem.detail.clone().unwrap_or_default(),
+        }
     }
 }
 
@@ -106,6 +157,7 @@ impl From<Errors> for Refused {
             code: "invalid_field",
             detail: None,
             errors: errors.into_vec(),
+            headers: Vec::new(),
         })
     }
 }
@@ -122,6 +174,17 @@ pub(super) fn answered(answer: Answer, gate: &Gate, method: &Method) -> Response
     refused.map(Body::from)
 }
 
+/// The status and the body of a refusal that is a part of an answer.
+pub(super) fn told(refused: Refused, gate: &Gate) -> (StatusCode, Bytes) {
+    let response = match refused {
+        Refused::Gate(rejection) => {
+            gate.refuse(rejection, Form::http(&Method::POST), Extensions::new())
+        }
+        Refused::Problem(problem) => problem.respond(gate),
+    };
+    (response.status(), response.into_body())
+}
+
 impl Problem {
     fn respond(&self, gate: &Gate) -> http::Response<Bytes> {
         let body = to_json(&ProblemBody {
@@ -135,6 +198,9 @@ impl Problem {
         let mut response = http::Response::new(body);
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
+        for (name, value) in &self.headers {
+            headers.insert(*name, value.clone());
+        }
         headers.insert(CONTENT_TYPE, PROBLEM_JSON);
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -145,10 +211,15 @@ impl Problem {
 
 /// Success, with this body.
 pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
-    let mut response = Response::new(Body::from(to_json(body)));
-    *response.status_mut() = status;
     let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(CONTENT_TYPE, json);
+    of_type(json, status, Body::from(to_json(body)))
+}
+
+/// Success, with a body of this type.
+pub(super) fn of_type(content_type: HeaderValue, status: StatusCode, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
 }
 
@@ -156,7 +227,7 @@ pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     clippy::expect_used,
     reason = "only numbers, strings and lists of them are ever written"
 )]
-fn to_json(body: &impl Serialize) -> Bytes {
+pub(super) fn to_json(body: &impl Serialize) -> Bytes {
     let bytes = serde_json::to_vec(body).expect("strings and numbers can be written as JSON");
     Bytes::from(bytes)
 }

@@ -57,8 +57,14 @@ impl From<WriteError> for Refused {
                 Self::problem(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused")
                     .because("the idempotency key was used for another request")
             }
+            // Whoever came before there was a key comes too late now, and has no credentials.
+            Refusal::NotTheFirst => Rejection::new(Reason::MissingCredentials).into(),
             // Where these can happen, it is answered there, with the field that it is about.
-            Refusal::ExpiryInThePast | Refusal::ExpiryTooFar | Refusal::NotTheFirst => {
+            Refusal::ExpiryInThePast
+            | Refusal::ExpiryTooFar
+            | Refusal::LivesTooLong
+            | Refusal::EnvironmentNotAllowed
+            | Refusal::OnlyAsked => {
                 complain(
                     &error_of(refusal),
                     "a change was refused for no good reason",

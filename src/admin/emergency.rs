@@ -16,8 +16,9 @@ use crate::store::{Owner, Provenance, Refusal, Whose};
 
 const WHOSE: [&str; 3] = ["owner", "created_by", "all"];
 
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Serialize)]
-struct Stopped {
+pub(super) struct Stopped {
     revoked: u64,
 }
 
@@ -67,5 +68,5 @@ fn asked_for(body: Json, query: Option<&str>) -> Result<(Whose, String), Refused
 
 fn provenance(text: &str) -> Result<Provenance, &'static str> {
     Provenance::from_stored(text)
-        .ok_or("must be `key:` and the id of a key, `admin-token` or `system`")
+        .ok_or("must be `key:` or `session:` and an id, `admin-token` or `system`")
 }

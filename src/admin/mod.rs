@@ -19,16 +19,20 @@
 //! | `POST /keys` | `keys:write` | makes a key: 201 with the key and, this once, its secret; honours `Idempotency-Key` |
 //! | `GET /keys?owner=&status=&environment=&expires_before=&limit=&cursor=` | `keys:read` | lists keys, newest first, in pages |
 //! | `GET /keys/{id}` | `keys:read` | shows a key |
-//! | `PATCH /keys/{id}` | `keys:write` | changes `name`, `scopes`, `enabled`, `expires_at`, `metadata` |
+//! | `PATCH /keys/{id}` | `keys:write` | changes `name`, `scopes`, `roles`, `enabled`, `expires_at`, `resources`, `allowed_ips`, `metadata` |
 //! | `POST /keys/{id}/rotate` | `keys:write` | gives a key another secret, and the old one a grace |
 //! | `DELETE /keys/{id}/previous` | `keys:write` | ends that grace |
 //! | `DELETE /keys/{id}?reason=` | `keys:write`, for one's own key nothing | revokes a key, for ever |
+//! | `GET /keys/{id}/events?limit=&cursor=` | `keys:read` | the trail of a key: what was done to it, when and by whom |
+//! | `POST /keys/import` | `keys:write` | takes keys that were made elsewhere, by digest, a line each |
 //! | `POST /keys/revoke` | `keys:admin` | the emergency stop: revokes the keys of an owner, of a maker, or all |
 //! | `GET /keys/current`, `DELETE /keys/current?reason=` | a valid key | shows, or revokes, the very key that calls |
 //!
-//! Callers are keys and, if there is one, the [`BootstrapToken`]. A key manages the keys of its own
+//! Callers are keys, sessions for which the application vouches ([`TrustedCaller`]) and, if there is
+//! one, the holder of the [`BootstrapToken`]. A key or session manages the keys of its own
 //! owner; with `keys:admin` those of everybody. What it makes or changes never exceeds what it
-//! holds itself: in scopes, environment and life. It neither rotates nor extends itself, unless
+//! holds itself: in scopes,
+//! roles, resources, addresses, environment and life. It neither rotates nor extends itself, unless
 //! [`self_renewal`](crate::keyring::Builder::self_renewal) was called. All that is judged on the
 //! caller's own row inside the transaction that writes; the cache in front of the gate decides no
 //! write.
@@ -37,7 +41,8 @@
 //! parameters lists `errors`. What is wrong first is answered first, in this order: an unknown path
 //! (404) and method (405), the credential (400, 401, 503), the scope (403), the body's size (413),
 //! its type (415), its syntax and that of `Idempotency-Key` (400), fields and parameters (422), the
-//! cursor (400), existence (404), authority (403), the state of the key (409). The manual has
+//! cursor (400), existence (404), authority (403), the state of the key (409), and the [`Policy`] (403, 409, 429, 503). The
+//! manual has
 //! [all of it](crate::manual::http).
 
 mod answer;
@@ -48,37 +53,66 @@ mod commit;
 mod create;
 mod current;
 mod cursor;
+mod denied;
+mod elsewhere;
 mod emergency;
 mod errors;
+mod events;
 mod fields;
 mod given;
 mod idempotency;
+mod import;
 mod json;
+mod leaks;
+mod lines;
 mod list;
+#[cfg(feature = "openapi")]
+mod openapi;
+mod opening;
+mod policy;
 mod previous;
 mod query;
 mod read;
+mod restrictions;
 mod revoke;
 mod rotate;
+mod seal;
+mod site;
 mod token;
+mod trusted;
 mod view;
+mod wanted;
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::map_response;
 use axum::response::Response;
 use axum::routing::{delete, get, post};
+use http::request::Parts;
 
 use self::answer::{Answer, answered, sealed};
 use self::caller::Call;
+use self::denied::Attempt;
 use self::idempotency::Running;
+use self::leaks::{Intake, Report};
+pub use self::leaks::{InvalidLeakReports, LeakReports};
+#[cfg(feature = "secret-scanning")]
+pub use self::leaks::{InvalidScanningKeys, ScanningKeys};
+use self::opening::Opening;
+use self::policy::Rules;
+pub use self::policy::{Entitlement, InvalidPolicy, Minting, Policy};
+pub use self::site::InvalidOrigin;
+use self::site::Origins;
 use self::token::Tokens;
 pub use self::token::{BootstrapToken, InvalidToken};
-use crate::keyring::Keyring;
+pub use self::trusted::{InvalidTrustedCaller, TrustedCaller};
+use crate::keyring::{Caller, Keyring};
 use crate::layer::{ClientAddress, Gate, InvalidProblemTypes, InvalidRealm, ProblemTypes, Realm};
+use crate::principal::Principal;
 
 /// The scope to see keys.
 const KEYS_READ: &str = "keys:read";
@@ -95,12 +129,19 @@ pub fn router(keyring: Keyring) -> Router {
     Admin::new(keyring).router()
 }
 
-/// Builds the admin router. Each method says what it is when it is not called.
+/// Builds the routers. Each method says what it is when it is not called. Routers that are built of
+/// clones share what they count.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Admin {
     gate: Gate,
     tokens: Tokens,
+    rules: Arc<Rules>,
+    origins: Origins,
+    client: Option<ClientAddress>,
+    opening: Option<Opening>,
+    running: Running,
+    leaks: Option<Arc<Intake>>,
 }
 
 impl Admin {
@@ -109,6 +150,12 @@ impl Admin {
         Self {
             gate: Gate::new(keyring),
             tokens: Tokens::default(),
+            rules: Arc::default(),
+            origins: Origins::default(),
+            client: None,
+            opening: None,
+            running: Running::default(),
+            leaks: None,
         }
     }
 
@@ -133,13 +180,6 @@ impl Admin {
         Ok(self)
     }
 
-    /// How to tell from which address a request comes. See
-    /// [`ApiKeyLayer::client_address`](crate::ApiKeyLayer::client_address).
-    pub fn client_address(mut self, client: ClientAddress) -> Self {
-        self.gate.client = client;
-        self
-    }
-
     /// The realm in challenges. Defaults to `api`.
     pub fn realm(mut self, realm: &str) -> Result<Self, InvalidRealm> {
         self.gate.answers.in_realm(Realm::new(realm)?);
@@ -153,33 +193,138 @@ impl Admin {
         Ok(self)
     }
 
-    /// The router, to be nested wherever the application likes.
+    /// What is allowed to whoever makes keys. Defaults to everything that they may.
+    pub fn policy(mut self, policy: Policy) -> Result<Self, InvalidPolicy> {
+        self.rules = Arc::new(policy.for_keys_of(&self.gate.keyring)?);
+        Ok(self)
+    }
+
+    /// One more origin, such as `https://app.example`, whose pages may change something for a
+    /// [`TrustedCaller`]. Call it for each; by default there is none, and it is the router's own
+    /// origin alone.
+    ///
+    /// A browser says where the page is from that made it send a request: `Sec-Fetch-Site` has to be
+    /// `same-origin` or `none`; or, of a browser that does not send it, `Origin` the host that the
+    /// request is for. Other requests that change something are refused with 403
+    /// `cross_site_request`. One that says neither is not a browser's. A proxy in front must leave
+    /// `Host` as it is, or the origin has to be named here.
+    pub fn trusted_origin(mut self, origin: &str) -> Result<Self, InvalidOrigin> {
+        self.origins.add(origin)?;
+        Ok(self)
+    }
+
+    /// How to tell from which address a request comes: for keys that are bound to addresses, as in
+    /// [`ApiKeyLayer::client_address`](crate::ApiKeyLayer::client_address), and so that
+    /// [`Policy::mint_limit`] counts by address, too. By default the former go by the peer, and
+    /// nothing is counted by address: behind a proxy that was not declared, the address of the peer
+    /// is the same for all.
+    pub fn client_address(mut self, client: ClientAddress) -> Self {
+        self.gate.client = client.clone();
+        self.client = Some(client);
+        self
+    }
+
+    /// Takes reports of leaked keys by `POST /leaks`, on both routers: the keys are revoked, with the
+    /// reason `leaked`. By default there is no such route.
+    ///
+    /// No caller is needed for it. Whoever has a key can end it anyway, and whoever has none learns
+    /// nothing: the answer says how many secrets were received.
+    pub fn leak_reports(mut self, reports: LeakReports) -> Result<Self, InvalidLeakReports> {
+        self.leaks = Some(Arc::new(reports.for_keys_of(&self.gate.keyring)?));
+        Ok(self)
+    }
+
+    /// **Lets whoever is on the same machine in without credentials, until there is a key.** For a
+    /// first start by hand; on the router for operators alone. Off by default, and nothing beside a
+    /// [bootstrap token](Self::bootstrap_token), which does the same from anywhere.
+    ///
+    /// Open is the router to a request without credentials that comes from a loopback address, to a
+    /// loopback name (`localhost`, `127.0.0.1`, `[::1]`), by no proxy that shows itself, and is not
+    /// made by a page of another site. The address has to be known: see
+    /// [`PeerAddress`](crate::layer::PeerAddress). It is over for good with the first key that is
+    /// ever made, in the very transaction; of two at once one makes a key. That key should have
+    /// `keys:admin`. It is made by `system`.
+    ///
+    /// **Not for a machine that others use as well, nor behind a proxy on the same machine** that
+    /// adds no header and rewrites the host: nothing tells its requests from those of a program
+    /// here.
+    pub fn dangerously_open_on_loopback_until_first_key(mut self) -> Self {
+        self.opening = Some(Opening::default());
+        self
+    }
+
+    /// The router for operators, to be nested wherever the application likes.
     pub fn router(self) -> Router {
-        let desk = Desk {
-            gate: self.gate,
-            tokens: self.tokens,
-            running: Running::default(),
-        };
-        Router::new()
-            .route("/keys", get(on(list::list)).post(on(create::create)))
-            .route(
-                "/keys/{id}",
-                get(on(read::read))
-                    .patch(on(change::change))
-                    .delete(on(revoke::revoke)),
-            )
-            .route("/keys/{id}/rotate", post(on(rotate::rotate)))
-            .route("/keys/{id}/previous", delete(on(previous::end)))
-            // Neither is an id, so they hide no key.
-            .route(
-                "/keys/current",
-                get(on(current::read)).delete(on(current::revoke)),
-            )
+        if self.opening.is_some() {
+            tracing::warn!("the admin API is open to this machine until there is a key");
+        }
+        let desk = self.desk(false);
+        routes(&desk)
             .route("/keys/revoke", post(on(emergency::revoke_all)))
             // Around the answers to a wrong method too, but not around those to a wrong path.
             .route_layer(map_response(sealed))
             .with_state(Arc::new(desk))
     }
+
+    /// The router for customers, who see and manage the keys of their own owner and no others, with
+    /// the same calls. `keys:admin` counts as `keys:write` there. There is no emergency stop, and
+    /// the bootstrap token is as good as any other text.
+    pub fn self_service_router(self) -> Router {
+        let desk = self.desk(true);
+        routes(&desk)
+            .route_layer(map_response(sealed))
+            .with_state(Arc::new(desk))
+    }
+
+    fn desk(self, confines: bool) -> Desk {
+        // Every field by name, so that a new one cannot be overlooked here.
+        let Self {
+            gate,
+            tokens,
+            rules,
+            origins,
+            client,
+            opening,
+            running,
+            leaks,
+        } = self;
+        Desk {
+            gate,
+            tokens: if confines { Tokens::default() } else { tokens },
+            rules,
+            origins,
+            client,
+            opening: opening.filter(|_| !confines),
+            running,
+            leaks,
+            confines,
+        }
+    }
+}
+
+/// What operators and customers have alike.
+fn routes(desk: &Desk) -> Router<Arc<Desk>> {
+    let leaks = desk.leaks.as_deref().map(Intake::routes);
+    let routes = Router::new().merge(leaks.unwrap_or_default());
+    #[cfg(feature = "openapi")]
+    let routes = routes.route("/openapi.json", get(on(openapi::read)));
+    routes
+        .route("/keys", get(on(list::list)).post(on(create::create)))
+        .route(
+            "/keys/{id}",
+            get(on(read::read))
+                .patch(on(change::change))
+                .delete(on(revoke::revoke)),
+        )
+        .route("/keys/{id}/rotate", post(on(rotate::rotate)))
+        .route("/keys/{id}/events", get(on(events::list)))
+        .route("/keys/{id}/previous", delete(on(previous::end)))
+        // None of these is an id, so they hide no key.
+        .route(
+            "/keys/current",
+            get(on(current::read)).delete(on(current::revoke)),
+        )
+        .route("/keys/import", post(on(import::import)))
 }
 
 /// What all endpoints share.
@@ -187,7 +332,32 @@ impl Admin {
 struct Desk {
     gate: Gate,
     tokens: Tokens,
+    rules: Arc<Rules>,
+    origins: Origins,
+    client: Option<ClientAddress>,
+    opening: Option<Opening>,
     running: Running,
+    leaks: Option<Arc<Intake>>,
+    /// Whether everybody is confined to the keys of the own owner.
+    confines: bool,
+}
+
+impl Desk {
+    fn key(&self, principal: Principal) -> Caller {
+        if self.confines {
+            Caller::ConfinedKey(principal)
+        } else {
+            Caller::Key(principal)
+        }
+    }
+}
+
+impl Desk {
+    /// The address that a request comes from, where the application has said how to tell.
+    fn client_address(&self, parts: &Parts) -> Option<IpAddr> {
+        let client = self.client.as_ref()?;
+        client.of(&parts.headers, &parts.extensions)
+    }
 }
 
 type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
@@ -201,10 +371,32 @@ where
     move |State(desk), request| {
         Box::pin(async move {
             let method = request.method().clone();
+            let route = request.extensions().get::<MatchedPath>();
+            let mut attempt = Attempt::at(&method, route);
             let answer = match Call::new(Arc::clone(&desk), request).await {
-                Ok(call) => endpoint(call).await,
-                Err(rejection) => Err(rejection.into()),
+                Ok(mut call) => {
+                    attempt.of(&mut call).await;
+                    endpoint(call).await
+                }
+                Err(refused) => Err(refused),
             };
+            if let Err(refused) = &answer {
+                attempt.answered(refused);
+            }
+            answered(answer, &desk.gate, &method)
+        })
+    }
+}
+
+/// The handler for an endpoint that anybody may ask.
+fn open<F>(endpoint: fn(Report) -> F) -> impl Fn(State<Arc<Desk>>, Request) -> Answering + Clone
+where
+    F: Future<Output = Answer> + Send + 'static,
+{
+    move |State(desk), request| {
+        Box::pin(async move {
+            let method = request.method().clone();
+            let answer = endpoint(Report::new(Arc::clone(&desk), request)).await;
             answered(answer, &desk.gate, &method)
         })
     }

@@ -10,6 +10,7 @@
 use std::time::Duration;
 
 use super::caller::{Caller, Extent, Power};
+use super::limits::Limits;
 use crate::allowed_ips::AllowedIps;
 use crate::key::{Environment, KeyDigest, KeyHint, KeyId};
 use crate::resources::Resources;
@@ -44,6 +45,8 @@ pub(crate) struct Draft {
     pub(crate) only_first: bool,
     /// A digest of what is asked for, if the request can be recognised when it comes again.
     pub(crate) request: Option<[u8; 32]>,
+    /// What the policy allows whoever asks.
+    pub(crate) limits: Limits,
 }
 
 /// When a new key's life ends.
@@ -89,6 +92,15 @@ pub enum End {
     Never,
     /// At this moment, which must lie ahead.
     At(Timestamp),
+}
+
+impl From<End> for Option<Timestamp> {
+    fn from(end: End) -> Self {
+        match end {
+            End::Never => None,
+            End::At(end) => Some(end),
+        }
+    }
 }
 
 /// What becomes of a restriction.
@@ -148,13 +160,16 @@ pub(crate) fn create(
             return repeat(caller, &power, draft, made, rows);
         }
     }
+    let limits = draft.limits.on(&power);
     let expires_at = match draft.expiry {
-        Expiry::AsCaller => power.expires_at(),
+        Expiry::AsCaller => earlier(power.expires_at(), limits.latest_end(rows.now)),
         Expiry::Never => None,
         Expiry::At(end) => Some(end),
         Expiry::In(after) => Some(rows.now.checked_add(after).ok_or(Refusal::ExpiryTooFar)?),
     };
     lies_ahead(expires_at, rows)?;
+    limits.permit_end(rows.now, expires_at)?;
+    limits.permit_environment(&draft.environment)?;
     let record = KeyRecord {
         id: draft.id.clone(),
         name: draft.name.clone(),
@@ -180,6 +195,7 @@ pub(crate) fn create(
     if rows.digest_holder.is_some() {
         return Err(Refusal::DigestTaken);
     }
+    limits.permit_one_more(rows)?;
     let replay = draft.request.map(|request| Replay {
         request,
         made: record.id.clone(),
@@ -235,15 +251,24 @@ pub(crate) fn update(
     caller: &Caller,
     patch: &KeyPatch,
     self_service: SelfService,
+    limits: &Limits,
     roles: &Roles,
     rows: &Rows,
 ) -> Result<Decision, Refusal> {
     let power = caller.power(roles, rows)?;
     power.needs(&Scope::keys_write())?;
-    if let Some(End::At(end)) = patch.expires_at {
-        lies_ahead(Some(end), rows)?;
+    let limits = limits.on(&power);
+    let end = patch.expires_at.map(Option::<Timestamp>::from);
+    if let Some(end) = end {
+        lies_ahead(end, rows)?;
+        // What is too late for a key that is made now is too late for each that is there.
+        limits.permit_end(rows.now, end)?;
     }
     let before = power.target(rows)?;
+    if let Some(end) = end {
+        // From its making: or else a key that is extended in time would never end.
+        limits.permit_end(before.created_at, end)?;
+    }
     let after = patched(before, patch);
     // Taking away is allowed to whoever may write; giving back, and everything else, only to
     // whoever holds all that the key holds, before and after.
@@ -300,11 +325,7 @@ fn patched(before: &KeyRecord, patch: &KeyPatch) -> KeyRecord {
     after.resources = resources.map_or(after.resources, Restrict::into);
     after.allowed_ips = allowed_ips.map_or(after.allowed_ips, Restrict::into);
     after.metadata = metadata.unwrap_or(after.metadata);
-    after.expires_at = match expires_at {
-        None => after.expires_at,
-        Some(End::Never) => None,
-        Some(End::At(end)) => Some(end),
-    };
+    after.expires_at = expires_at.map_or(after.expires_at, End::into);
     after
 }
 
@@ -446,6 +467,13 @@ pub(crate) fn revoke(
 
 fn event(what: EventKind, caller: &Caller, rows: &Rows) -> Event {
     Event::new(what, caller.provenance(), rows.now)
+}
+
+fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
 }
 
 fn lies_ahead(end: Option<Timestamp>, rows: &Rows) -> Result<(), Refusal> {

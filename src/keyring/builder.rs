@@ -9,6 +9,7 @@ use tokio::sync::{Notify, watch};
 use super::agreement::Agreement;
 use super::authority::SelfService;
 use super::cache::time_to_keep;
+use super::change::{Change, Listeners};
 use super::declared::{Declared, InvalidDeclaration};
 use super::epoch::CacheSizes;
 use super::flight::Flights;
@@ -38,6 +39,7 @@ pub struct Builder {
     environments: Vec<String>,
     declared: Declared,
     self_renewal: bool,
+    listeners: Listeners,
     keyed_checksum: Option<Vec<ChecksumSecret>>,
     foreign: Vec<ForeignFormat>,
     digest: DigestAlgorithm,
@@ -140,6 +142,7 @@ impl Builder {
             environments: vec!["live".to_owned()],
             declared: Declared::default(),
             self_renewal: false,
+            listeners: Listeners::default(),
             keyed_checksum: None,
             foreign: Vec::new(),
             digest: DigestAlgorithm::default(),
@@ -234,6 +237,38 @@ impl Builder {
     /// key could then shut its holder out and live for ever.
     pub fn self_renewal(mut self) -> Self {
         self.self_renewal = true;
+        self
+    }
+
+    /// Tells of each change to keys that this keyring commits: for a mail to the owner, say, or for
+    /// a system that collects such events. May be called more than once; by default nobody is told.
+    ///
+    /// It is called after the commit and before whoever asked for the change gets an answer, so it
+    /// must not block: hand the change to a channel. If it panics, that is logged and changes
+    /// nothing. What another replica changes is told there; and a change of which nobody can say
+    /// whether it was committed is told nowhere. The trail that the store keeps has them all.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use portcullis::Keyring;
+    /// # use portcullis::keyring::NewKey;
+    /// # use portcullis::store::MemoryStore;
+    /// use portcullis::keyring::Change;
+    /// use portcullis::store::EventKind;
+    ///
+    /// let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    /// let keyring = Keyring::builder(MemoryStore::new())
+    ///     .prefix("acme")
+    ///     .on_change(move |change| drop(tell.send(change.clone())))
+    ///     .build()?;
+    /// let made = keyring.create(NewKey::named("nightly export")?).await?;
+    ///
+    /// let Some(Change::Key { event, key }) = told.recv().await else { panic!("one key was made") };
+    /// assert_eq!((event.what, key.id), (EventKind::Created, made.key.id));
+    /// # Ok(()) }
+    /// ```
+    pub fn on_change(mut self, listener: impl Fn(&Change) + Send + Sync + 'static) -> Self {
+        self.listeners.add(listener);
         self
     }
 
@@ -435,6 +470,7 @@ impl Builder {
             catalogue,
             roles,
             agreement,
+            listeners: self.listeners,
             self_service: SelfService {
                 renewal: self.self_renewal,
             },

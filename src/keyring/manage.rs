@@ -7,6 +7,7 @@ use tokio::time::timeout;
 
 use super::authority::KeyPatch;
 use super::caller::Caller;
+use super::limits::Limits;
 use super::new_key::{Created, Imported, MadeElsewhere, NewKey};
 use super::on_behalf::Making;
 use super::writes::PATIENCE;
@@ -49,7 +50,7 @@ impl Keyring {
         let new = NewKey::first();
         let making = Making {
             only_first: true,
-            recognisable: None,
+            ..Making::default()
         };
         match self.create_as(Caller::System, new, making).await {
             Ok(made) => Ok(Some(made.into())),
@@ -102,7 +103,9 @@ impl Keyring {
 
     /// Changes a key. Fails for one that is revoked or expired.
     pub async fn update(&self, id: &KeyId, patch: KeyPatch) -> Result<KeyRecord, WriteError> {
-        let updated = self.update_as(Caller::System, id, patch).await?;
+        let updated = self
+            .update_as(Caller::System, id, patch, Limits::default())
+            .await?;
         Ok(updated.record)
     }
 
@@ -159,7 +162,7 @@ impl Keyring {
 
 /// Reads on a task of its own, so that a client that hangs up never drops a store's future half
 /// way, and waits for it as long as anybody waits for a write.
-async fn patiently<T: Send + 'static>(
+pub(super) async fn patiently<T: Send + 'static>(
     read: impl Future<Output = Result<T, StoreError>> + Send + 'static,
 ) -> Result<T, StoreError> {
     let unavailable = |context| StoreError::new(StoreErrorKind::Unavailable, context);

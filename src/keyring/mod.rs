@@ -15,16 +15,21 @@ mod budget;
 mod builder;
 mod cache;
 mod caller;
+mod change;
 mod cooldown;
 mod declared;
 mod epoch;
 mod flight;
+#[cfg(feature = "admin")]
+mod foresee;
 mod freshness;
 mod health;
 mod history;
 mod hot;
 mod idle;
 mod last_used;
+mod leaked;
+mod limits;
 mod look_up;
 mod manage;
 mod new_key;
@@ -34,6 +39,8 @@ mod outage;
 mod own_writes;
 mod retention;
 mod seen_revoked;
+#[cfg(feature = "admin")]
+mod session;
 mod shared;
 mod sync;
 #[cfg(test)]
@@ -59,14 +66,21 @@ pub(crate) use authorize::{Denial, Judged, Miss};
 pub use builder::{BuildError, Builder};
 #[cfg(feature = "admin")]
 pub(crate) use caller::Caller;
+pub use change::Change;
 pub use declared::InvalidDeclaration;
+#[cfg(feature = "admin")]
+pub(crate) use foresee::Foreseen;
 pub use health::Health;
 pub(crate) use last_used::Usage;
+#[cfg(feature = "admin")]
+pub(crate) use limits::Limits;
 #[cfg(feature = "admin")]
 pub(crate) use manage::LONGEST_GRACE;
 pub use new_key::{Created, Imported, InvalidNewKey, MadeElsewhere, NewKey};
 #[cfg(feature = "admin")]
 pub(crate) use on_behalf::{Made, Making, Recognisable};
+#[cfg(feature = "admin")]
+pub(crate) use session::Session;
 pub(crate) use shared::Shared;
 pub use writes::WriteError;
 
@@ -103,6 +117,7 @@ pub(crate) struct Inner {
     roles: Roles,
     agreement: agreement::Agreement,
     self_service: authority::SelfService,
+    listeners: change::Listeners,
     timeline: timeline::Timeline,
     flights: flight::Flights,
     once_found: once_found::OnceFound,
@@ -148,6 +163,23 @@ impl Keyring {
     /// The roles that the application knows, what each grants, and what people are told of it.
     pub fn roles(&self) -> &Roles {
         &self.inner.roles
+    }
+
+    /// Whose time it is that counts here.
+    #[cfg(feature = "admin")]
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.inner.clock)
+    }
+
+    /// Somebody for whom the application vouches, where all may be `confined` to the keys of their
+    /// own owner.
+    #[cfg(feature = "admin")]
+    pub(crate) fn vouched_for(&self, session: &Session, confined: bool) -> Caller {
+        let mut grants = self.inner.roles.effective(&session.scopes, &session.roles);
+        if confined {
+            grants = grants.within_own_owner();
+        }
+        Caller::Session(Arc::new(session.clone()), grants)
     }
 
     /// Whether this is a clone of the same keyring.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::authority::{self, Draft, KeyPatch, Rotation, SelfService};
 use super::caller::Caller;
+use super::limits::Limits;
 use super::new_key::{Created, Imported, MadeElsewhere, NewKey};
-use super::writes::Line;
 use super::{Keyring, WriteError};
 use crate::key::{Environment, GenerateError, GeneratedKey, KeyDigest, KeyHint, KeyId, PlainKey};
 use crate::scope::{Grant, RoleName, RoleSet, Scope, ScopeSet};
@@ -28,11 +28,12 @@ pub(crate) struct Recognisable {
 }
 
 /// How a key is made.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Making {
     /// Only if the store never had a key.
     pub(crate) only_first: bool,
     pub(crate) recognisable: Option<Recognisable>,
+    pub(crate) limits: Limits,
 }
 
 impl Keyring {
@@ -42,13 +43,13 @@ impl Keyring {
         new: NewKey,
         making: Making,
     ) -> Result<Made, WriteError> {
-        let asked = self.fill_in(&caller, new)?;
+        let asked = self.fill_in(&caller, new, &making)?;
         let key = self.generate(&asked.environment)?;
-        let draft = asked.draft(key.digest, key.hint, making)?;
-        let (subjects, line) = asking(&caller, &draft, making);
+        let draft = asked.draft(key.digest, key.hint, &making)?;
+        let subjects = asking(&caller, &draft, &making);
         let roles = self.inner.roles.clone();
         let decide = move |rows: &_| authority::create(&caller, &draft, &roles, rows);
-        let Changed { now, record, .. } = changed(self.inner.write(subjects, line, decide).await?)?;
+        let Changed { now, record, .. } = changed(self.inner.write(subjects, decide).await?)?;
         Ok(Made {
             now,
             record,
@@ -64,15 +65,14 @@ impl Keyring {
         elsewhere: MadeElsewhere,
         making: Making,
     ) -> Result<(Timestamp, Imported), WriteError> {
-        let asked = self.fill_in(&caller, new)?;
+        let asked = self.fill_in(&caller, new, &making)?;
         let MadeElsewhere { digest, hint } = elsewhere;
         let draft = Draft {
             made_elsewhere: true,
-            ..asked.draft(digest, hint, making)?
+            ..asked.draft(digest, hint, &making)?
         };
-        let (mut subjects, mut line) = asking(&caller, &draft, making);
+        let mut subjects = asking(&caller, &draft, &making);
         subjects.digest = Some(digest);
-        line.what = "imported";
         let roles = self.inner.roles.clone();
         let there = Arc::new(Mutex::new(None));
         let found = Arc::clone(&there);
@@ -88,7 +88,7 @@ impl Keyring {
             *found.lock().unwrap_or_else(PoisonError::into_inner) = holder;
             decision
         };
-        let written = self.inner.write(subjects, line, decide).await;
+        let written = self.inner.write(subjects, decide).await;
         let there = there.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (written, there) {
             (Err(WriteError::Refused(Refusal::DigestTaken)), Some((now, holder))) => {
@@ -102,22 +102,20 @@ impl Keyring {
     }
 
     /// What is asked for, with what is left open filled in for this caller.
-    fn fill_in(&self, caller: &Caller, new: NewKey) -> Result<Asked, WriteError> {
+    pub(super) fn fill_in(
+        &self,
+        caller: &Caller,
+        new: NewKey,
+        making: &Making,
+    ) -> Result<Asked, WriteError> {
         self.must_know(Some(&new.scopes), Some(&new.roles))?;
-        let (own, first) = if let Caller::Key(principal) = caller {
-            (
-                principal.owner_value().clone(),
-                principal.environment().clone(),
-            )
-        } else {
-            (
-                Owner::admin(),
-                self.inner.format.default_environment().clone(),
-            )
-        };
+        let declared = self.environments();
+        let (own, first) = caller.by_default(declared, making.limits.environments());
+        let first = first.unwrap_or(self.inner.format.default_environment());
+        let environment = new.environment.as_ref().unwrap_or(first).clone();
         Ok(Asked {
             owner: new.owner.clone().unwrap_or(own),
-            environment: new.environment.clone().unwrap_or(first),
+            environment,
             new,
         })
     }
@@ -127,14 +125,15 @@ impl Keyring {
         caller: Caller,
         id: &KeyId,
         patch: KeyPatch,
+        limits: Limits,
     ) -> Result<Changed, WriteError> {
         self.must_know(patch.scopes.as_ref(), patch.roles.as_ref())?;
         let self_service = self.self_service();
         let subjects = caller.subjects(Some(id.clone()));
-        let line = line("changed", &caller);
         let roles = self.inner.roles.clone();
-        let decide = move |rows: &_| authority::update(&caller, &patch, self_service, &roles, rows);
-        changed(self.inner.write(subjects, line, decide).await?)
+        let decide =
+            move |rows: &_| authority::update(&caller, &patch, self_service, &limits, &roles, rows);
+        changed(self.inner.write(subjects, decide).await?)
     }
 
     /// `environment` is that of the key, which its caller has looked up: it never changes. Where
@@ -155,10 +154,9 @@ impl Keyring {
             self_service: self.self_service(),
         };
         let subjects = caller.subjects(Some(id.clone()));
-        let line = line("rotated", &caller);
         let roles = self.inner.roles.clone();
         let decide = move |rows: &_| authority::rotate(&caller, &rotation, &roles, rows);
-        let rotated = changed(self.inner.write(subjects, line, decide).await?)?;
+        let rotated = changed(self.inner.write(subjects, decide).await?)?;
         Ok((rotated, key.plain))
     }
 
@@ -168,10 +166,9 @@ impl Keyring {
         id: &KeyId,
     ) -> Result<Changed, WriteError> {
         let subjects = caller.subjects(Some(id.clone()));
-        let line = line("left with one secret", &caller);
         let roles = self.inner.roles.clone();
         let decide = move |rows: &_| authority::end_previous(&caller, &roles, rows);
-        changed(self.inner.write(subjects, line, decide).await?)
+        changed(self.inner.write(subjects, decide).await?)
     }
 
     pub(crate) async fn revoke_as(
@@ -181,10 +178,9 @@ impl Keyring {
         reason: Option<String>,
     ) -> Result<Changed, WriteError> {
         let subjects = caller.subjects(Some(id.clone()));
-        let line = line("revoked", &caller);
         let roles = self.inner.roles.clone();
         let decide = move |rows: &_| authority::revoke(&caller, reason.as_deref(), &roles, rows);
-        changed(self.inner.write(subjects, line, decide).await?)
+        changed(self.inner.write(subjects, decide).await?)
     }
 
     pub(crate) async fn revoke_all_as(
@@ -194,10 +190,9 @@ impl Keyring {
         reason: String,
     ) -> Result<u64, WriteError> {
         let subjects = caller.subjects(None);
-        let line = line("revoked by an emergency stop", &caller);
         let roles = self.inner.roles.clone();
         let decide = move |rows: &_| authority::revoke_all(&caller, &whose, &reason, &roles, rows);
-        match self.inner.write(subjects, line, decide).await?.outcome {
+        match self.inner.write(subjects, decide).await?.outcome {
             Outcome::RevokedAll { revoked, .. } => Ok(revoked),
             Outcome::Refused(refusal) => Err(WriteError::Refused(refusal)),
             Outcome::Committed { .. } | Outcome::Kept { .. } => {
@@ -206,7 +201,7 @@ impl Keyring {
         }
     }
 
-    fn generate(&self, environment: &Environment) -> Result<GeneratedKey, WriteError> {
+    pub(super) fn generate(&self, environment: &Environment) -> Result<GeneratedKey, WriteError> {
         self.inner
             .format
             .generate(environment)
@@ -279,23 +274,25 @@ fn named<'a>(names: impl Iterator<Item = &'a str>) -> String {
     }
 }
 
-fn line(what: &'static str, caller: &Caller) -> Line {
-    Line {
-        what,
-        by: caller.provenance(),
-        drafted: None,
-    }
-}
-
 /// A key to be made, of whom and where.
-struct Asked {
+pub(super) struct Asked {
     owner: Owner,
     environment: Environment,
     new: NewKey,
 }
 
 impl Asked {
-    fn draft(self, digest: KeyDigest, hint: KeyHint, making: Making) -> Result<Draft, WriteError> {
+    #[cfg(feature = "admin")]
+    pub(super) fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    pub(super) fn draft(
+        self,
+        digest: KeyDigest,
+        hint: KeyHint,
+        making: &Making,
+    ) -> Result<Draft, WriteError> {
         let Self {
             owner,
             environment,
@@ -317,19 +314,19 @@ impl Asked {
             made_elsewhere: false,
             only_first: making.only_first,
             request: making.recognisable.map(|known| known.request),
+            limits: making.limits.clone(),
         })
     }
 }
 
-/// The rows that making a key is about, and the line that it leaves in the log.
-fn asking(caller: &Caller, draft: &Draft, making: Making) -> (Subjects, Line) {
-    let mut subjects = caller.subjects(None);
-    subjects.replay = making.recognisable.map(|known| known.by);
-    let line = Line {
-        drafted: Some(draft.id.clone()),
-        ..line("created", caller)
-    };
-    (subjects, line)
+/// The rows that making a key is about.
+pub(super) fn asking(caller: &Caller, draft: &Draft, making: &Making) -> Subjects {
+    let counts = draft.limits.live_keys.is_some() && caller.is_limited();
+    Subjects {
+        replay: making.recognisable.map(|known| known.by),
+        count_owner: counts.then(|| draft.owner.clone()),
+        ..caller.subjects(None)
+    }
 }
 
 /// A key that was made.
@@ -362,7 +359,7 @@ pub(crate) struct Changed {
     pub(crate) record: KeyRecord,
 }
 
-fn changed(transacted: Transacted) -> Result<Changed, WriteError> {
+pub(super) fn changed(transacted: Transacted) -> Result<Changed, WriteError> {
     let now = transacted.now;
     match transacted.outcome {
         Outcome::Committed { record, .. } | Outcome::Kept { record, .. } => {

@@ -1,17 +1,18 @@
 //! Changes to keys: committed, then visible to this keyring's own cache, then answered.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
 use super::Inner;
+use super::change::Change;
 use super::history::{Break, alarm};
 use super::timeline::{Fit, Followed, Write};
-use crate::key::{KeyDigest, KeyId};
+use crate::key::KeyDigest;
 use crate::store::{
-    Decision, Outcome, Provenance, Refusal, Rows, StoreError, StoreErrorKind, Subjects, Touched,
+    Decision, Event, Outcome, Refusal, Rows, StoreError, StoreErrorKind, Subjects, Touched,
     Transacted,
 };
 
@@ -66,14 +67,18 @@ impl Inner {
     pub(super) async fn write(
         self: &Arc<Self>,
         subjects: Subjects,
-        line: Line,
         mut decide: impl FnMut(&Rows) -> Result<Decision, Refusal> + Send + 'static,
     ) -> Result<Transacted, WriteError> {
         let inner = Arc::clone(self);
         let seeing = Arc::clone(self);
+        // A store that starts over asks again: the last time counts.
+        let decided = Arc::new(Mutex::new(None));
+        let event = Arc::clone(&decided);
         let decide = Box::new(move |rows: &Rows| {
             seeing.see(rows);
-            decide(rows).unwrap_or_else(Decision::Refuse)
+            let decision = decide(rows).unwrap_or_else(Decision::Refuse);
+            *lock(&decided) = decision.event();
+            decision
         });
         let work = async move {
             let unsettled = Unsettled(&inner);
@@ -89,7 +94,10 @@ impl Inner {
                     if inner.heed(transacted, caller, then) == Fit::Gap {
                         inner.catch_up(transacted.revision).await;
                     }
-                    line.write(&transacted.outcome);
+                    if let Some(change) = Change::made(&transacted.outcome, lock(&event).take()) {
+                        change.log();
+                        inner.listeners.tell(&change);
+                    }
                 }
                 // The drop forgets: what it put out of date is not known.
                 Err(error) if error.kind() == StoreErrorKind::OutcomeUnknown => drop(unsettled),
@@ -183,34 +191,8 @@ impl Inner {
     }
 }
 
-/// The line that a change leaves in the log, written by the task that makes the change: also when
-/// whoever asked for it has left, or has waited too long. The id is enough to find all the rest;
-/// names are what somebody typed, and stay out of it.
-#[derive(Debug)]
-pub(super) struct Line {
-    pub(super) what: &'static str,
-    pub(super) by: Provenance,
-    /// The id that a new key was to have. A request that comes again has another one changed.
-    pub(super) drafted: Option<KeyId>,
-}
-
-impl Line {
-    fn write(&self, outcome: &Outcome) {
-        let (by, mut what) = (&self.by, self.what);
-        match outcome {
-            Outcome::Committed { record, .. } => {
-                if self.drafted.as_ref().is_some_and(|id| *id != record.id) {
-                    what = "created again, with another secret";
-                }
-                tracing::info!(key = %record.id, %by, "key {what}");
-            }
-            Outcome::RevokedAll {
-                revoked: revoked @ 1..,
-                ..
-            } => tracing::info!(revoked, %by, "keys {what}"),
-            Outcome::RevokedAll { .. } | Outcome::Kept { .. } | Outcome::Refused(_) => {}
-        }
-    }
+fn lock(event: &Mutex<Option<Event>>) -> MutexGuard<'_, Option<Event>> {
+    event.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A write on its way. Dropped before it is settled, whether by a panic in the store or because

@@ -156,6 +156,19 @@ impl ScopeSet {
             .all(|theirs| self.iter().any(|ours| ours.covers(theirs)))
     }
 
+    /// This without the reach beyond one owner: `keys:admin` is `keys:write`.
+    #[cfg(feature = "admin")]
+    pub(crate) fn within_own_owner(&self) -> Self {
+        let (admin, write) = (Scope::keys_admin().into(), Scope::keys_write().into());
+        if !self.contains(&admin) {
+            return self.clone();
+        }
+        let confined = self
+            .iter()
+            .map(|grant| if *grant == admin { &write } else { grant });
+        Self::of_any_number(confined.cloned().collect())
+    }
+
     /// Whether `grant` itself is one of the entries. What merely lies below a wildcard is not.
     #[must_use]
     pub fn contains(&self, grant: &Grant) -> bool {

@@ -120,6 +120,20 @@ pub enum Decision {
     Refuse(Refusal),
 }
 
+impl Decision {
+    /// The line that this writes into the trail of a key, or of many.
+    pub(crate) fn event(&self) -> Option<Event> {
+        match self {
+            Self::Insert { event, .. }
+            | Self::Update { event, .. }
+            | Self::Rotate { event, .. }
+            | Self::EndPrevious { event, .. } => Some(event.clone()),
+            Self::RevokeAll { revocation, .. } => Some(revocation.event()),
+            Self::Keep | Self::Refuse(_) => None,
+        }
+    }
+}
+
 /// The keys of an emergency stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Whose {
@@ -171,6 +185,15 @@ pub enum Refusal {
     /// The store has, or had, a key.
     #[error("the store is not new")]
     NotTheFirst,
+    /// A policy does not let a key of this owner live as long.
+    #[error("the expiry lies later than a key may live here")]
+    LivesTooLong,
+    /// A policy does not let the owner have keys of this environment.
+    #[error("keys of this environment cannot be made here")]
+    EnvironmentNotAllowed,
+    /// Nobody asked for it to be done, only whether it could be.
+    #[error("this was only asked about")]
+    OnlyAsked,
     /// The expiry is not after the store's clock.
     #[error("the expiry lies in the past")]
     ExpiryInThePast,

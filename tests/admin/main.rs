@@ -18,14 +18,28 @@ mod attack;
 mod body;
 mod bootstrap;
 mod change;
+mod columns;
 mod create;
+mod denied;
+mod elsewhere;
+mod first_start;
+mod import;
+mod leaks;
+mod leaks_github;
 mod list;
 mod log;
+mod narrowed;
+mod on_change;
+mod openapi;
 mod order;
 mod outage;
 mod outer_layer;
+mod policy;
 mod read;
 mod revoke;
+mod self_service;
+mod sessions;
+mod trail;
 
 mod desk;
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::key::{Environment, KeyDigest, KeyId};
 use crate::keyring::authority::{self, Draft, Expiry, KeyPatch, SelfService};
 use crate::keyring::caller::Caller;
+use crate::keyring::limits::Limits;
 use crate::principal::{Known, Principal, Span};
 use crate::scope::{Roles, ScopeSet};
 use crate::store::{
@@ -100,6 +101,7 @@ impl Scene {
                 made_elsewhere: false,
                 only_first: false,
                 request: None,
+                limits: Limits::default(),
             },
             ever_had_a_key: true,
         }
@@ -526,6 +528,7 @@ fn changing() {
             &key(),
             &patch,
             SelfService::default(),
+            &Limits::default(),
             &Roles::default(),
             &rows,
         )
@@ -654,6 +657,7 @@ fn the_application_itself_may_do_everything() {
             &system,
             &patch(Some("after"), None),
             SelfService::default(),
+            &Limits::default(),
             &Roles::default(),
             &rows
         )
@@ -666,6 +670,7 @@ fn the_application_itself_may_do_everything() {
         &system,
         &rename,
         SelfService::default(),
+        &Limits::default(),
         &Roles::default(),
         &scene.rows(),
     );

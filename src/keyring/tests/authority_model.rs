@@ -17,6 +17,7 @@ use crate::keyring::authority::{
     self, Draft, End, Expiry, KeyPatch, Restrict, Rotation, SelfService,
 };
 use crate::keyring::caller::Caller;
+use crate::keyring::limits::Limits;
 use crate::principal::{Known, Principal, Span};
 use crate::resources::Resources;
 use crate::scope::{RoleSet, Roles, ScopeSet};
@@ -313,7 +314,10 @@ fn verdict_of(result: &Result<Decision, Refusal>) -> Verdict {
             Refusal::KeyExpired => Verdict::Expired,
             Refusal::UndeclaredEnvironment => Verdict::Undeclared,
             Refusal::DigestTaken => Verdict::Taken,
-            Refusal::KeyLimitReached => unreachable!("nobody counts"),
+            Refusal::KeyLimitReached
+            | Refusal::LivesTooLong
+            | Refusal::EnvironmentNotAllowed
+            | Refusal::OnlyAsked => unreachable!("nobody asked"),
         },
     }
 }
@@ -653,7 +657,14 @@ impl Scene {
             Request::Create(draft) => authority::create(&caller, draft, &roles, rows),
             Request::Update(patch, renewal) => {
                 let self_service = SelfService { renewal: *renewal };
-                authority::update(&caller, patch, self_service, &roles, rows)
+                authority::update(
+                    &caller,
+                    patch,
+                    self_service,
+                    &Limits::default(),
+                    &roles,
+                    rows,
+                )
             }
             Request::Rotate(grace, renewal, environment) => {
                 let rotation = Rotation {
@@ -773,6 +784,7 @@ fn random_request(chance: &mut Chance) -> Request {
             made_elsewhere: chance.one_in(3),
             only_first: chance.one_in(10),
             request: chance.one_in(3).then_some([1; 32]),
+            limits: Limits::default(),
         })),
         2 | 3 => {
             let patch = KeyPatch {

@@ -14,6 +14,7 @@ mod fixture;
 mod flights;
 mod freshness;
 mod grace;
+mod importing;
 mod junk;
 mod last_used;
 mod log;
@@ -29,5 +30,7 @@ mod retention;
 mod roles;
 mod rotation;
 mod seen_revoked;
+#[cfg(feature = "admin")]
+mod sessions;
 mod state_machine;
 mod writes;

@@ -6,9 +6,9 @@ use super::fixture::{Answer, DISABLED, REVOKED, Replica, UNKNOWN, allowed, soon}
 use crate::key::{GeneratedKey, KeyId};
 use crate::keyring::authority::{self, Draft, Expiry};
 use crate::keyring::caller::Caller;
-use crate::keyring::writes::Line;
+use crate::keyring::limits::Limits;
 use crate::scope::{Roles, ScopeSet};
-use crate::store::{KeyName, Metadata, Owner, Provenance, Subjects};
+use crate::store::{KeyName, Metadata, Owner, Subjects};
 
 #[derive(Clone, Copy, Debug)]
 enum Change {
@@ -241,17 +241,10 @@ async fn insert(replica: &Replica, key: GeneratedKey) {
         made_elsewhere: false,
         only_first: false,
         request: None,
-    };
-    let line = Line {
-        what: "created",
-        by: Provenance::System,
-        drafted: None,
+        limits: Limits::default(),
     };
     let decide =
         move |rows: &_| authority::create(&Caller::System, &draft, &Roles::default(), rows);
-    let write = replica
-        .keyring
-        .inner
-        .write(Subjects::default(), line, decide);
+    let write = replica.keyring.inner.write(Subjects::default(), decide);
     write.await.unwrap();
 }
