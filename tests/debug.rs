@@ -7,9 +7,13 @@ use std::fmt::Debug;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response};
-use portcullis::admin::{Admin, BootstrapToken, InvalidToken};
+use portcullis::admin::{
+    Admin, BootstrapToken, InvalidOrigin, InvalidPolicy, InvalidToken, InvalidTrustedCaller,
+    Minting, Policy, TrustedCaller,
+};
 use portcullis::allowed_ips::{AllowedIps, InvalidAllowedIps};
 use portcullis::clock::{BootTime, Clock, SystemClock};
 use portcullis::key::{
@@ -18,8 +22,8 @@ use portcullis::key::{
     ParseKeyIdError, ParsedKey, Pepper, PlainKey,
 };
 use portcullis::keyring::{
-    BuildError, Created, Dead, End, Expiry, Imported, InvalidNewKey, KeyPatch, MadeElsewhere,
-    NewKey, Restrict, Unavailable, WriteError,
+    BuildError, Created, Dead, End, Expiry, Imported, InvalidNewKey, KeyChange, KeyPatch,
+    MadeElsewhere, NewKey, Restrict, Unavailable, WriteError,
 };
 use portcullis::layer::Reason;
 use portcullis::lifetime::{InvalidLifetime, parse_lifetime};
@@ -329,7 +333,10 @@ async fn the_admin_router_and_its_token() {
         shown,
         "Admin { gate: Gate { keyring: K, realm: Realm { quoted: \"\\\"api\\\"\" }, places: \
          [Bearer], optional: false, environments: None, .. }, tokens: \
-         Tokens([KeyDigest(redacted)]) }"
+         Tokens([KeyDigest(redacted)]), rules: Rules { limits: Limits { live_keys: None, \
+         longest_life: None, environments: None }, mint_limit: None, asking: None }, origins: \
+         Origins([]), client: None, opening: None, running: Running(Mutex { data: {}, poisoned: \
+         false, .. }) }"
     );
     let refused = |token: &str| admin().bootstrap_token(token).unwrap_err();
     sheet.shows(refused(&TOKEN[..31]), "TooShort(31)");
@@ -337,6 +344,44 @@ async fn the_admin_router_and_its_token() {
     sheet.shows(refused(&format!("{TOKEN} ")), "Characters");
     sheet.shows(refused(world.created.secret.expose()), "IsAKey");
     sheet.shows(InvalidToken::TooMany, "TooMany");
+    sheet.passes();
+}
+
+#[tokio::test]
+async fn who_calls_the_admin_router_and_what_is_allowed() {
+    let world = World::new().await;
+    let mut sheet = Sheet::of(&world);
+    let admin = || Admin::new(world.keyring.clone());
+    let caller = TrustedCaller::new("alice", "acme").unwrap();
+    sheet.shows(
+        caller.scopes(["a"]).unwrap(),
+        "TrustedCaller(Session { id: SessionId(\"alice\"), owner: Owner(\"acme\"), scopes: \
+         ScopeSet([Grant(\"a\")]), roles: RoleSet([]), resources: None, environments: None })",
+    );
+    sheet.shows(
+        InvalidTrustedCaller::Owner(InvalidText::Empty),
+        "Owner(Empty)",
+    );
+    let policy = Policy::new()
+        .mint_limit(10, Duration::from_hours(1))
+        .entitlement(async |_: Minting| Ok::<_, std::io::Error>(true));
+    sheet.shows(
+        &policy,
+        "Policy { live_keys: None, max_lifetime: None, environments: None, mint_limit: Some((10, \
+         3600s)), entitlement: true, deadline: 2s }",
+    );
+    sheet.hides(admin().policy(policy).unwrap());
+    sheet.shows(
+        InvalidPolicy::TooLong("max_lifetime"),
+        "TooLong(\"max_lifetime\")",
+    );
+    let no_origin: InvalidOrigin = admin().trusted_origin("app.example").unwrap_err();
+    sheet.shows(no_origin, "InvalidOrigin(\"app.example\")");
+    let event = Event::new(EventKind::Created, Provenance::System, moment());
+    sheet.hides(KeyChange::Key {
+        event,
+        key: Box::new(world.created.key.clone()),
+    });
     sheet.passes();
 }
 
