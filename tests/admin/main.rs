@@ -18,12 +18,19 @@ mod attack;
 mod body;
 mod bootstrap;
 mod change;
+mod columns;
 mod create;
 mod denied;
+mod elsewhere;
 mod first_start;
+mod import;
+mod leaks;
+mod leaks_github;
 mod list;
 mod log;
+mod narrowed;
 mod on_change;
+mod openapi;
 mod order;
 mod outage;
 mod outer_layer;
@@ -32,6 +39,7 @@ mod read;
 mod revoke;
 mod self_service;
 mod sessions;
+mod trail;
 
 mod desk;
 

@@ -11,7 +11,8 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{Method, Request};
 use http_body_util::BodyExt;
 use portcullis::Keyring;
-use portcullis::admin::{Admin, TrustedCaller};
+use portcullis::admin::{Admin, LeakReports, TrustedCaller};
+use portcullis::key::KeyFormat;
 use portcullis::keyring::{Builder, Expiry, NewKey};
 use portcullis::store::{KeyStore, MemoryStore, SqliteStore};
 use portcullis::testing::{FakeClock, FaultStore, Faults};
@@ -60,6 +61,32 @@ pub(crate) struct World {
     _folder: Option<TempDir>,
 }
 
+/// The secret of a key that nobody here has made, and what is told of it.
+pub(crate) struct Elsewhere {
+    pub(crate) secret: String,
+    pub(crate) digest: String,
+    pub(crate) hint: String,
+}
+
+impl Elsewhere {
+    /// As whoever knows the format makes one.
+    pub(crate) fn of(environment: &str) -> Self {
+        let format = KeyFormat::new("acme", ["live", "test"]).unwrap();
+        let key = format.generate(&environment.parse().unwrap()).unwrap();
+        let digest = key.digest.as_bytes().map(|byte| format!("{byte:02x}"));
+        Self {
+            secret: key.plain.expose().to_owned(),
+            digest: digest.concat(),
+            hint: key.hint.to_string(),
+        }
+    }
+
+    pub(crate) fn fields(&self) -> String {
+        let Self { digest, hint, .. } = self;
+        format!(r#""digest":"{digest}","hint":"{hint}""#)
+    }
+}
+
 /// A key and its secret.
 #[derive(Clone)]
 pub(crate) struct Holder {
@@ -69,7 +96,7 @@ pub(crate) struct Holder {
 
 impl World {
     pub(crate) fn memory() -> Self {
-        Self::with(|builder| builder, |admin| admin)
+        Self::with(|builder| builder, with_leaks)
     }
 
     /// In memory, with these options.
@@ -83,7 +110,7 @@ impl World {
     }
 
     pub(crate) async fn sqlite() -> Self {
-        Self::sqlite_with(|builder| builder, |admin| admin).await
+        Self::sqlite_with(|builder| builder, with_leaks).await
     }
 
     /// One on each store, with these options.
@@ -232,8 +259,10 @@ impl World {
         };
         let uri: String = uri.to_string().chars().take(200).collect();
         let what = format!("{method} {uri}: {}", reply.text());
-        if method == Method::POST && reply.status == 201 {
-            let secret = reply.holder().secret;
+        // A key whose secret was made elsewhere comes without it.
+        let made = (method == Method::POST && reply.status == 201).then(|| reply.json());
+        if let Some(secret) = made.as_ref().and_then(|made| made["secret"].as_str()) {
+            let secret = secret.to_owned();
             self.secrets.lock().unwrap().push(secret);
             self.assert_holds_no_secret(&format!("{:?}", reply.headers), &what);
         } else {
@@ -279,6 +308,10 @@ pub(crate) fn signed_in(
     let mut request = request(method, path, "", body);
     request.extensions_mut().insert(caller.clone());
     request
+}
+
+fn with_leaks(admin: Admin) -> Admin {
+    admin.leak_reports(LeakReports::new()).unwrap()
 }
 
 /// A request with a bearer token, unless that is empty, and JSON for a body where there is one.

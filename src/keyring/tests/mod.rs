@@ -14,6 +14,7 @@ mod fixture;
 mod flights;
 mod freshness;
 mod grace;
+mod importing;
 mod junk;
 mod last_used;
 mod log;
