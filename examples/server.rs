@@ -23,7 +23,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::routing::{any, get};
 use axum::{Json, Router};
-use portcullis::admin::Admin;
+use portcullis::admin::{Admin, LeakReports};
 use portcullis::keyring::BuildError;
 use portcullis::scope::Grant;
 use portcullis::store::{KeyStore, MemoryStore, PostgresStore, SqliteStore};
@@ -79,7 +79,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
         .build()
         .map_err(|error| format!("{}{error}", variable_behind(&error)))?;
 
-    let mut admin = Admin::new(keyring.clone());
+    // Whoever finds a key where it should not be may report it.
+    let mut admin = Admin::new(keyring.clone()).leak_reports(LeakReports::new())?;
     if let Some(token) = &admin_token {
         admin = admin
             .bootstrap_token(token.as_str())

@@ -87,6 +87,8 @@ pub mod key;
 pub mod keyring;
 pub mod layer;
 pub mod lifetime;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 mod principal;
 pub mod resources;
 pub mod scope;

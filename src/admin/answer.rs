@@ -75,6 +75,20 @@ impl Refused {
         })
     }
 
+    /// What there is to say of all else that comes from this caller now, without another try.
+    pub(super) fn of_the_rest(&self) -> Option<Self> {
+        match self {
+            Self::Gate(rejection) => Some(Self::Gate(rejection.clone())),
+            Self::Problem(problem) if problem.status == StatusCode::SERVICE_UNAVAILABLE => {
+                Some(Self::unavailable())
+            }
+            Self::Problem(problem) if problem.status == StatusCode::TOO_MANY_REQUESTS => {
+                Some(Self::problem(problem.status, problem.code))
+            }
+            Self::Problem(_) => None,
+        }
+    }
+
     /// Says more for people. `detail` must hold nothing secret.
     pub(super) fn because(mut self, detail: impl Into<String>) -> Self {
         if let Self::Problem(problem) = &mut self {
@@ -160,6 +174,17 @@ pub(super) fn answered(answer: Answer, gate: &Gate, method: &Method) -> Response
     refused.map(Body::from)
 }
 
+/// The status and the body of a refusal that is a part of an answer.
+pub(super) fn told(refused: Refused, gate: &Gate) -> (StatusCode, Bytes) {
+    let response = match refused {
+        Refused::Gate(rejection) => {
+            gate.refuse(rejection, Form::http(&Method::POST), Extensions::new())
+        }
+        Refused::Problem(problem) => problem.respond(gate),
+    };
+    (response.status(), response.into_body())
+}
+
 impl Problem {
     fn respond(&self, gate: &Gate) -> http::Response<Bytes> {
         let body = to_json(&ProblemBody {
@@ -186,10 +211,15 @@ impl Problem {
 
 /// Success, with this body.
 pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
-    let mut response = Response::new(Body::from(to_json(body)));
-    *response.status_mut() = status;
     let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(CONTENT_TYPE, json);
+    of_type(json, status, Body::from(to_json(body)))
+}
+
+/// Success, with a body of this type.
+pub(super) fn of_type(content_type: HeaderValue, status: StatusCode, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
 }
 
@@ -197,7 +227,7 @@ pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     clippy::expect_used,
     reason = "only numbers, strings and lists of them are ever written"
 )]
-fn to_json(body: &impl Serialize) -> Bytes {
+pub(super) fn to_json(body: &impl Serialize) -> Bytes {
     let bytes = serde_json::to_vec(body).expect("strings and numbers can be written as JSON");
     Bytes::from(bytes)
 }

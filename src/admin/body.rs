@@ -1,5 +1,6 @@
-//! The body of a request: not too much of it, JSON by its own account, and JSON indeed.
+//! The body of a request: not too much of it, of the type that it has to have, and JSON indeed.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 
@@ -10,34 +11,48 @@ use http::{HeaderValue, StatusCode};
 use super::answer::Refused;
 use super::json::Json;
 
-/// The most bytes that are read: many times what the largest key takes.
-const LIMIT: usize = 64 * 1024;
+/// The most bytes of an object that are read: many times what the largest key takes.
+pub(super) const LIMIT: usize = 64 * 1024;
 
 /// Reads a body to its end, which is to be done only after the caller was found to be allowed.
 /// What is too large is refused before what is of the wrong type, and that before what cannot be
 /// read.
 pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Json, Refused> {
-    let bytes = within_limit(headers, body).await?;
-    if !is_json(headers) {
-        return Err(
-            Refused::problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
-                .because("the content type must be application/json"),
-        );
-    }
-    Json::parse(&bytes).map_err(|error| invalid_json().because(error.to_string()))
+    let bytes = within(LIMIT, headers, body).await?;
+    must_be("application/json", headers)?;
+    parse(&bytes)
 }
 
-async fn within_limit(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refused> {
+/// Reads one JSON value.
+pub(super) fn parse(bytes: &[u8]) -> Result<Json, Refused> {
+    Json::parse(bytes).map_err(|error| invalid_json().because(error.to_string()))
+}
+
+/// Goes on only if there is one content type and it is this one, whatever its parameters.
+pub(super) fn must_be(expected: &str, headers: &HeaderMap) -> Result<(), Refused> {
+    if is(expected, headers) {
+        return Ok(());
+    }
+    let refused = Refused::problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type");
+    Err(refused.because(format!("the content type must be {expected}")))
+}
+
+/// Reads a body to its end, if it has no more bytes than that.
+pub(super) async fn within(
+    limit: usize,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Vec<u8>, Refused> {
     let announced = headers
         .get(CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse().ok())
         .unwrap_or(0)
         .max(body.size_hint().lower());
     let Ok(announced) = usize::try_from(announced) else {
-        return Err(too_large());
+        return Err(too_many_bytes(limit));
     };
-    if announced > LIMIT {
-        return Err(too_large());
+    if announced > limit {
+        return Err(too_many_bytes(limit));
     }
     let mut bytes = Vec::with_capacity(announced);
     let mut body = body;
@@ -45,8 +60,8 @@ async fn within_limit(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refuse
         let frame = frame.map_err(|_| invalid_json().because("the body ended early"))?;
         // Trailers are nothing to us.
         if let Ok(data) = frame.into_data() {
-            if data.len() > LIMIT - bytes.len() {
-                return Err(too_large());
+            if data.len() > limit - bytes.len() {
+                return Err(too_many_bytes(limit));
             }
             bytes.extend_from_slice(&data);
         }
@@ -54,8 +69,7 @@ async fn within_limit(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refuse
     Ok(bytes)
 }
 
-/// Whether there is one content type and it is JSON, whatever its parameters.
-fn is_json(headers: &HeaderMap) -> bool {
+fn is(expected: &str, headers: &HeaderMap) -> bool {
     let mut lines = headers.get_all(CONTENT_TYPE).iter();
     let (Some(only), None) = (lines.next(), lines.next()) else {
         return false;
@@ -63,14 +77,17 @@ fn is_json(headers: &HeaderMap) -> bool {
     let essence = |line: &HeaderValue| {
         let line = line.to_str().ok()?;
         let (essence, _) = line.split_once(';').unwrap_or((line, ""));
-        Some(essence.trim().eq_ignore_ascii_case("application/json"))
+        Some(essence.trim().eq_ignore_ascii_case(expected))
     };
     essence(only).unwrap_or(false)
 }
 
-fn too_large() -> Refused {
-    Refused::problem(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large")
-        .because("the body must have at most 65536 bytes")
+fn too_many_bytes(limit: usize) -> Refused {
+    too_large(format_args!("the body must have at most {limit} bytes"))
+}
+
+pub(super) fn too_large(what: impl fmt::Display) -> Refused {
+    Refused::problem(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large").because(what.to_string())
 }
 
 fn invalid_json() -> Refused {
@@ -110,7 +127,7 @@ mod tests {
             for line in lines {
                 headers.append(CONTENT_TYPE, HeaderValue::from_static(line));
             }
-            assert_eq!(is_json(&headers), expected, "{name}");
+            assert_eq!(is("application/json", &headers), expected, "{name}");
         }
     }
 }

@@ -61,8 +61,7 @@ impl Call {
 
     /// The address that the request comes from, where the application has said how to tell.
     pub(super) fn address(&self) -> Option<IpAddr> {
-        let client = self.desk.client.as_ref()?;
-        client.of(&self.parts.headers, &self.parts.extensions)
+        self.desk.client_address(&self.parts)
     }
 
     /// The id in the path. One that cannot be an id gives a new one, which no key has: it is then

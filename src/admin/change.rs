@@ -9,6 +9,7 @@ use super::errors::Errors;
 use super::fields::Fields;
 use super::given::{self, Null};
 use super::query::Query;
+use super::restrictions::{allowed_ips, resources};
 use super::view::KeyView;
 use super::{KEYS_WRITE, body};
 use crate::keyring::{End, KeyPatch};
@@ -25,17 +26,28 @@ pub(super) async fn change(mut call: Call) -> Answer {
     let limits = call.desk.rules.limits.clone();
     let mut errors = Errors::default();
     Query::of(call.parts.uri.query(), &[], &mut errors);
-    let known = ["name", "scopes", "enabled", EXPIRES_AT, "metadata"];
+    let known = [
+        "name",
+        "scopes",
+        "roles",
+        "enabled",
+        EXPIRES_AT,
+        "resources",
+        "allowed_ips",
+        "metadata",
+    ];
     let mut fields = Fields::of(body, &known, &mut errors);
     let patch = KeyPatch {
         name: fields.text("name", KeyName::parse),
         enabled: fields.flag("enabled"),
         scopes: given::scopes(&mut fields, &keyring),
+        roles: given::roles(&mut fields, &keyring),
+        resources: resources(&mut fields, &keyring, Null::Empty),
+        allowed_ips: allowed_ips(&mut fields, Null::Empty),
         expires_at: fields
             .text_or_null(EXPIRES_AT, Timestamp::parse)
             .map(|end| end.map_or(End::Never, End::At)),
         metadata: given::metadata(&mut fields, Null::Empty),
-        ..KeyPatch::default()
     };
     errors.check()?;
     let changed = keyring

@@ -8,32 +8,16 @@ use tracing::Instrument as _;
 use super::answer::{Answer, Refused, json};
 use super::caller::Call;
 use super::errors::Errors;
-use super::fields::Fields;
-use super::given::{self, Null};
 use super::idempotency::{self, Again};
-use super::json::Json;
 use super::policy::NotMade;
 use super::query::Query;
 use super::view::KeyView;
+use super::wanted::Wanted;
 use super::{KEYS_WRITE, body};
 use crate::key::PlainKey;
-use crate::keyring::{Expiry, Keyring, Made, Making, NewKey, WriteError};
-use crate::lifetime::parse_lifetime;
-use crate::scope::RoleSet;
-use crate::store::{KeyName, Owner, Refusal};
+use crate::keyring::{Imported, Made, Making, WriteError};
+use crate::store::{KeyRecord, Refusal};
 use crate::timestamp::Timestamp;
-
-const FIELDS: [&str; 7] = [
-    "name",
-    "scopes",
-    "owner",
-    "environment",
-    EXPIRES_AT,
-    EXPIRES_IN,
-    "metadata",
-];
-const EXPIRES_AT: &str = "expires_at";
-const EXPIRES_IN: &str = "expires_in";
 
 /// An answer that has a secret in it: of this endpoint, of the rotation, and of no other. Not
 /// `Debug`, so that it is never printed.
@@ -52,6 +36,25 @@ impl<'a> Handed<'a> {
     }
 }
 
+/// A key whose secret whoever asks for it has already.
+#[derive(Serialize)]
+pub(super) struct Taken<'a> {
+    key: KeyView<'a>,
+}
+
+impl<'a> Taken<'a> {
+    pub(super) fn new(key: KeyView<'a>) -> Self {
+        Self { key }
+    }
+}
+
+/// A key that was made, with its secret if that was made here.
+struct Done {
+    now: Timestamp,
+    record: KeyRecord,
+    secret: Option<PlainKey>,
+}
+
 pub(super) async fn create(call: Call) -> Answer {
     call.needs(KEYS_WRITE)?;
     let address = call.address();
@@ -59,8 +62,18 @@ pub(super) async fn create(call: Call) -> Answer {
     let again = Again::asked_for(&call.parts.headers)?;
     let (desk, caller) = (call.desk, call.caller);
     let keyring = desk.gate.keyring.clone();
-    let (new, expiry_field) = new_key(body, call.parts.uri.query(), &keyring)?;
-    let recognisable = again.map(|again| again.recognisable(&caller, &new));
+    let mut errors = Errors::default();
+    Query::of(call.parts.uri.query(), &[], &mut errors);
+    let wanted = Wanted::read(body, &keyring, &mut errors);
+    let Some(Wanted {
+        new,
+        elsewhere,
+        expiry_field,
+    }) = wanted
+    else {
+        return Err(errors.into());
+    };
+    let recognisable = again.map(|again| again.recognisable(&caller, &new, elsewhere.as_ref()));
     let running = match &recognisable {
         Some(known) => Some(
             desk.running
@@ -79,60 +92,59 @@ pub(super) async fn create(call: Call) -> Answer {
         let _running = running;
         let rules = &desk.rules;
         rules
-            .permit(&keyring, &caller, &new, None, &making, address)
+            .permit(
+                &keyring,
+                &caller,
+                &new,
+                elsewhere.as_ref(),
+                &making,
+                address,
+            )
             .await?;
-        Ok(keyring.create_as(caller, new, making).await?)
+        match elsewhere {
+            None => Ok(keyring.create_as(caller, new, making).await?.into()),
+            Some(elsewhere) => {
+                let imported = keyring.import_as(caller, new, elsewhere, making).await?;
+                Done::of_elsewhere(imported)
+            }
+        }
     };
-    let made = tokio::spawn(making.in_current_span())
+    let done = tokio::spawn(making.in_current_span())
         .await
         .unwrap_or(Err(WriteError::OutcomeUnknown(None).into()))
         .map_err(|error: NotMade| refused_for(error, expiry_field))?;
-    let Made {
-        now,
-        record,
-        secret,
-    } = &made;
-    let view = KeyView::new(record, *now);
-    let mut response = json(StatusCode::CREATED, &Handed::new(view, secret));
-    if let Ok(location) = HeaderValue::try_from(format!("keys/{}", record.id)) {
+    let view = KeyView::new(&done.record, done.now);
+    let mut response = match &done.secret {
+        Some(secret) => json(StatusCode::CREATED, &Handed::new(view, secret)),
+        None => json(StatusCode::CREATED, &Taken::new(view)),
+    };
+    if let Ok(location) = HeaderValue::try_from(format!("keys/{}", done.record.id)) {
         response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)
 }
 
-/// The key that is asked for, and the field that its expiry came from.
-fn new_key(
-    body: Json,
-    query: Option<&str>,
-    keyring: &Keyring,
-) -> Result<(NewKey, &'static str), Refused> {
-    let mut errors = Errors::default();
-    Query::of(query, &[], &mut errors);
-    let mut fields = Fields::of(body, &FIELDS, &mut errors);
-    fields.require("name");
-    fields.require("scopes");
-    let name = fields.text("name", KeyName::parse);
-    let owner = fields.text("owner", Owner::parse);
-    let environment = fields.text("environment", |name| given::environment(name, keyring));
-    let scopes = given::scopes(&mut fields, keyring);
-    let (expiry, expiry_field) = expiry(&mut fields);
-    let metadata = given::metadata(&mut fields, Null::Wrong).unwrap_or_default();
-    match (name, scopes) {
-        (Some(name), Some(scopes)) if errors.is_empty() => {
-            let new = NewKey {
-                name,
-                owner,
-                environment,
-                scopes,
-                roles: RoleSet::empty(),
-                resources: None,
-                allowed_ips: None,
-                expiry,
-                metadata,
-            };
-            Ok((new, expiry_field))
+impl Done {
+    fn of_elsewhere((now, imported): (Timestamp, Imported)) -> Result<Self, NotMade> {
+        match imported {
+            Imported::Made(record) => Ok(Self {
+                now,
+                record,
+                secret: None,
+            }),
+            // One key is asked for, and this would be another one: with its own scopes and end.
+            Imported::Exists(_) => Err(WriteError::Refused(Refusal::DigestTaken).into()),
         }
-        _ => Err(errors.into()),
+    }
+}
+
+impl From<Made> for Done {
+    fn from(made: Made) -> Self {
+        Self {
+            now: made.now,
+            record: made.record,
+            secret: Some(made.secret),
+        }
     }
 }
 
@@ -152,20 +164,4 @@ pub(super) fn refused_for(error: impl Into<NotMade>, expiry_field: &str) -> Refu
     let mut errors = Errors::default();
     errors.at(format!("#/{field}"), refusal);
     errors.into()
-}
-
-fn expiry(fields: &mut Fields<'_>) -> (Expiry, &'static str) {
-    let both = fields.has(EXPIRES_AT) && fields.has(EXPIRES_IN);
-    let at = fields.text_or_null(EXPIRES_AT, Timestamp::parse);
-    let within = fields.text(EXPIRES_IN, parse_lifetime);
-    if both {
-        fields.wrong(EXPIRES_IN, "cannot be given together with expires_at");
-    }
-    match (at, within) {
-        (Some(Some(end)), _) => (Expiry::At(end), EXPIRES_AT),
-        (Some(None), _) => (Expiry::Never, EXPIRES_AT),
-        (None, Some(Some(lifetime))) => (Expiry::In(lifetime), EXPIRES_IN),
-        (None, Some(None)) => (Expiry::Never, EXPIRES_IN),
-        (None, None) => (Expiry::AsCaller, EXPIRES_AT),
-    }
 }

@@ -1,26 +1,12 @@
 //! Where the next page of a list begins: readable and makeable by the store's owner only.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
-
-use super::answer::Refused;
+use super::seal::{Seal, Sealed};
 use crate::key::{Environment, KeyId};
 use crate::store::{Owner, Status};
 use crate::timestamp::Timestamp;
 
-/// The first byte. Another layout gets another one.
-const VERSION: u8 = 1;
-
-/// The version and the moment.
-const HEAD_BYTES: usize = 9;
-
-/// The whole HMAC-SHA-256.
-const SEAL_BYTES: usize = 32;
-
-/// No cursor is longer, in characters.
-const LONGEST: usize = 128;
+/// A moment, before the id.
+const MOMENT_BYTES: usize = 8;
 
 /// What a list shows. A cursor is good for the view that it was made in and for no other.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,13 +30,6 @@ pub(super) struct Filters {
 /// The last key that was shown: the next page begins after it.
 pub(super) type Position = (Timestamp, KeyId);
 
-/// A cursor that is well-formed; whether it is genuine shows when it is opened.
-pub(super) struct Sealed {
-    /// `VERSION | created_at | id`.
-    position: Vec<u8>,
-    seal: [u8; SEAL_BYTES],
-}
-
 /// Writes the cursor that leads past `last`.
 pub(super) fn seal(
     key: &[u8; 32],
@@ -58,59 +37,37 @@ pub(super) fn seal(
     filters: &Filters,
     (created_at, id): &Position,
 ) -> String {
-    let mut bytes = vec![VERSION];
-    bytes.extend(created_at.unix_micros().to_be_bytes());
-    bytes.extend(id.as_str().as_bytes());
-    let seal = mac(key, view, filters, &bytes).finalize().into_bytes();
-    bytes.extend(seal);
-    URL_SAFE_NO_PAD.encode(bytes)
+    let moment = created_at.unix_micros().to_be_bytes();
+    let position = moment.into_iter().chain(id.as_str().bytes());
+    about(key, view, filters).close(position)
 }
 
-impl Sealed {
-    /// Takes a cursor apart without believing it, and without asking the store.
-    pub(super) fn read(text: &str) -> Option<Self> {
-        if text.len() > LONGEST {
-            return None;
-        }
-        let mut position = URL_SAFE_NO_PAD.decode(text).ok()?;
-        let seal = *position.last_chunk()?;
-        position.truncate(position.len() - SEAL_BYTES);
-        (position.first() == Some(&VERSION)).then_some(Self { position, seal })
-    }
-
-    /// Where it leads, provided that it was made under this key for this view and these filters.
-    pub(super) fn open(self, key: &[u8; 32], view: &View, filters: &Filters) -> Option<Position> {
-        mac(key, view, filters, &self.position)
-            .verify_slice(&self.seal)
-            .ok()?;
-        let (head, id) = self.position.split_at_checked(HEAD_BYTES)?;
-        let micros = i64::from_be_bytes(*head.last_chunk()?);
-        let id = str::from_utf8(id).ok()?.parse().ok()?;
-        Some((Timestamp::from_unix_micros(micros)?, id))
-    }
+/// Where a cursor leads, provided that it was made under this key for this view and these filters.
+pub(super) fn open(
+    sealed: Sealed,
+    key: &[u8; 32],
+    view: &View,
+    filters: &Filters,
+) -> Option<Position> {
+    let position = about(key, view, filters).open(sealed)?;
+    let (moment, id) = position.split_at_checked(MOMENT_BYTES)?;
+    let micros = i64::from_be_bytes(*moment.first_chunk()?);
+    let id = str::from_utf8(id).ok()?.parse().ok()?;
+    Some((Timestamp::from_unix_micros(micros)?, id))
 }
 
-/// A cursor that was changed, badly copied, or made for another list.
-pub(super) fn invalid() -> Refused {
-    Refused::problem(http::StatusCode::BAD_REQUEST, "invalid_cursor")
-        .because("the cursor is not one that this list has given out; begin again without it")
-}
-
-#[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
-fn mac(key: &[u8; 32], view: &View, filters: &Filters, position: &[u8]) -> Hmac<Sha256> {
-    let mut mac = Hmac::new_from_slice(key).expect("HMAC takes a key of any length");
-    // What it is about and in which order. Each part has a fixed length or its length before it.
-    mac.update(b"portcullis keys newest first\0");
-    match view {
-        View::Everybody => mac.update(b"everybody\0"),
-        View::Nothing => mac.update(b"nothing\0"),
+fn about(key: &[u8; 32], view: &View, filters: &Filters) -> Seal {
+    // What it is about and in which order.
+    let mut seal = Seal::new(key, "portcullis keys newest first");
+    seal = match view {
+        View::Everybody => seal.and(b"everybody\0"),
+        View::Nothing => seal.and(b"nothing\0"),
         View::Of(owner) => {
             let owner = owner.as_str().as_bytes();
-            mac.update(b"owner\0");
-            mac.update(&u64::try_from(owner.len()).unwrap_or(u64::MAX).to_be_bytes());
-            mac.update(owner);
+            let length = u64::try_from(owner.len()).unwrap_or(u64::MAX);
+            seal.and(b"owner\0").and(&length.to_be_bytes()).and(owner)
         }
-    }
+    };
     let Filters {
         status,
         environment,
@@ -127,15 +84,16 @@ fn mac(key: &[u8; 32], view: &View, filters: &Filters, position: &[u8]) -> Hmac<
         let length = filter.map_or(u8::MAX, |filter| {
             u8::try_from(filter.len()).unwrap_or(u8::MAX)
         });
-        mac.update(&[length]);
-        mac.update(filter.unwrap_or_default());
+        seal = seal.and(&[length]).and(filter.unwrap_or_default());
     }
-    mac.update(position);
-    mac
+    seal
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
     use super::*;
 
     const KEY: [u8; 32] = [7; 32];
@@ -150,7 +108,7 @@ mod tests {
     }
 
     fn open(text: &str, key: &[u8; 32], view: &View) -> Option<Position> {
-        Sealed::read(text)?.open(key, view, &Filters::default())
+        super::open(Sealed::read(text)?, key, view, &Filters::default())
     }
 
     fn sealed_for(view: &View) -> String {
@@ -183,9 +141,8 @@ mod tests {
         for sealed_for in &all {
             let cursor = seal(&KEY, &View::Everybody, sealed_for, &position());
             for filters in &all {
-                let opened = Sealed::read(&cursor)
-                    .unwrap()
-                    .open(&KEY, &View::Everybody, filters);
+                let sealed = Sealed::read(&cursor).unwrap();
+                let opened = super::open(sealed, &KEY, &View::Everybody, filters);
                 let expected = (filters == sealed_for).then(position);
                 assert_eq!(opened, expected, "{sealed_for:?} {filters:?}");
             }
@@ -218,7 +175,6 @@ mod tests {
     #[test]
     fn no_change_of_a_character_goes_unnoticed() {
         let cursor = sealed_for(&View::Everybody);
-        assert!(cursor.len() <= LONGEST);
         for at in 0..cursor.len() {
             for byte in 0..128_u8 {
                 let mut changed = cursor.clone().into_bytes();

@@ -16,8 +16,9 @@ use crate::store::{Owner, Provenance, Refusal, Whose};
 
 const WHOSE: [&str; 3] = ["owner", "created_by", "all"];
 
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Serialize)]
-struct Stopped {
+pub(super) struct Stopped {
     revoked: u64,
 }
 

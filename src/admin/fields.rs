@@ -48,6 +48,18 @@ impl<'e> Fields<'e> {
         Some(self.members.swap_remove(at).1)
     }
 
+    /// Takes a field out if it is `null`, and tells whether it was.
+    pub(super) fn take_null(&mut self, name: &str) -> bool {
+        let is_null = |(member, value): &(String, Json)| member == name && *value == Json::Null;
+        match self.members.iter().position(is_null) {
+            Some(at) => {
+                self.members.swap_remove(at);
+                true
+            }
+            None => false,
+        }
+    }
+
     /// Whether the field is there and not taken yet.
     pub(super) fn has(&self, name: &str) -> bool {
         self.members.iter().any(|(member, _)| member == name)

@@ -5,7 +5,7 @@ use super::fields::Fields;
 use super::json::Json;
 use crate::key::Environment;
 use crate::keyring::Keyring;
-use crate::scope::{Grant, ScopeSet};
+use crate::scope::{Grant, RoleName, RoleSet, ScopeSet};
 use crate::store::Metadata;
 
 /// The most Unicode scalar values of a reason.
@@ -33,6 +33,20 @@ pub(super) fn scopes(fields: &mut Fields<'_>, keyring: &Keyring) -> Option<Scope
         .ok()
 }
 
+/// The field `roles`: all that a key is to have.
+pub(super) fn roles(fields: &mut Fields<'_>, keyring: &Keyring) -> Option<RoleSet> {
+    let names: Vec<RoleName> = fields.texts("roles", |text| {
+        let role: RoleName = text.parse().map_err(|error| format!("{error}"))?;
+        if keyring.roles().grants(&role).is_some() {
+            return Ok(role);
+        }
+        Err(keyring.unknown_role(&role).to_string())
+    })?;
+    RoleSet::new(names)
+        .map_err(|error| fields.wrong("roles", error))
+        .ok()
+}
+
 /// An environment, which has to be declared.
 pub(super) fn environment(name: &str, keyring: &Keyring) -> Result<Environment, String> {
     let environments = keyring.environments();
@@ -54,12 +68,12 @@ pub(super) fn reason(text: &str) -> Result<Option<String>, String> {
     Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 
-/// What `null` means as metadata.
+/// What `null` means where it could stand for nothing at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Null {
     /// A mistake.
     Wrong,
-    /// Nothing is kept.
+    /// Nothing is kept, and nothing is restricted.
     Empty,
 }
 

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::answer::Refused;
 use crate::allowed_ips::AllowedIps;
 use crate::key::Environment;
-use crate::keyring::{Caller, Expiry, NewKey, Recognisable};
+use crate::keyring::{Caller, Expiry, MadeElsewhere, NewKey, Recognisable};
 use crate::resources::Resources;
 use crate::store::{Owner, ReplayKey};
 
@@ -43,7 +43,12 @@ impl Again {
     }
 
     /// Two callers may use the same value without ever meeting.
-    pub(super) fn recognisable(&self, caller: &Caller, new: &NewKey) -> Recognisable {
+    pub(super) fn recognisable(
+        &self,
+        caller: &Caller,
+        new: &NewKey,
+        elsewhere: Option<&MadeElsewhere>,
+    ) -> Recognisable {
         let by = Parts::of("portcullis idempotency key of POST /keys")
             .text(&caller.provenance().to_string())
             .option(caller.owner().map(Owner::as_str))
@@ -51,14 +56,14 @@ impl Again {
             .digest();
         Recognisable {
             by: ReplayKey(by),
-            request: digest(new),
+            request: digest(new, elsewhere),
         }
     }
 }
 
 /// A digest of what is asked for, as it was understood: not of space, escapes, the order of
-/// fields, or the order of scopes.
-fn digest(new: &NewKey) -> [u8; 32] {
+/// fields, or the order of scopes, roles, resources and addresses.
+fn digest(new: &NewKey, elsewhere: Option<&MadeElsewhere>) -> [u8; 32] {
     // Every field by name, so that a new one cannot be overlooked here.
     let NewKey {
         name,
@@ -71,14 +76,18 @@ fn digest(new: &NewKey) -> [u8; 32] {
         expiry,
         metadata,
     } = new;
+    let resources = resources.as_ref().map(Resources::to_string);
+    let allowed_ips = allowed_ips.as_ref().map(AllowedIps::to_string);
     let parts = Parts::of("portcullis request to POST /keys")
         .text(name.as_str())
         .option(owner.as_ref().map(Owner::as_str))
         .option(environment.as_ref().map(Environment::as_str))
+        .text(metadata.as_str())
         .text(&roles.to_string())
-        .option(resources.as_ref().map(Resources::to_string).as_deref())
-        .option(allowed_ips.as_ref().map(AllowedIps::to_string).as_deref())
-        .text(metadata.as_str());
+        .option(resources.as_deref())
+        .option(allowed_ips.as_deref())
+        .option(elsewhere.map(|MadeElsewhere { hint, .. }| hint.as_str()))
+        .bytes(elsewhere.map_or(&[], |MadeElsewhere { digest, .. }| digest.as_bytes()));
     let parts = match expiry {
         Expiry::AsCaller => parts.text("as caller"),
         Expiry::Never => parts.text("never"),

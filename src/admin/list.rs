@@ -5,22 +5,24 @@ use serde::Serialize;
 
 use super::answer::{Answer, json};
 use super::caller::Call;
-use super::cursor::{self, Filters, Sealed, View};
+use super::cursor::{self, Filters, View};
 use super::errors::Errors;
 use super::query::Query;
+use super::seal::{self, Sealed};
 use super::view::KeyView;
 use super::{KEYS_READ, given};
 use crate::store::{ListQuery, Owner, Status};
 use crate::timestamp::Timestamp;
 
-/// How many keys a page has at most, if nobody says how many.
-const DEFAULT_LIMIT: u32 = 50;
+/// How many entries a page has at most, if nobody says how many.
+pub(super) const DEFAULT_LIMIT: u32 = 50;
 
 /// The longest page.
 const MOST: u32 = 500;
 
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = KeyPage))]
 #[derive(Serialize)]
-struct Page<'a> {
+pub(super) struct Page<'a> {
     keys: Vec<KeyView<'a>>,
     next_cursor: Option<String>,
 }
@@ -53,9 +55,10 @@ pub(super) async fn list(call: Call) -> Answer {
     let after = match cursor {
         None => None,
         Some(text) => {
-            let sealed = Sealed::read(&text).ok_or_else(cursor::invalid)?;
-            let opened = sealed.open(&keyring.cursor_key().await?, &view, &filters);
-            Some(opened.ok_or_else(cursor::invalid)?)
+            let sealed = Sealed::read(&text).ok_or_else(seal::invalid)?;
+            let key = keyring.cursor_key().await?;
+            let opened = cursor::open(sealed, &key, &view, &filters);
+            Some(opened.ok_or_else(seal::invalid)?)
         }
     };
     let owner = match &view {
@@ -125,7 +128,8 @@ fn status(text: &str) -> Result<Status, String> {
     })
 }
 
-fn limit(text: &str) -> Result<u32, String> {
+/// How many entries a page is to have.
+pub(super) fn limit(text: &str) -> Result<u32, String> {
     // Digits alone: `parse` would take a sign, too.
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     match text.parse() {

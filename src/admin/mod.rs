@@ -19,17 +19,20 @@
 //! | `POST /keys` | `keys:write` | makes a key: 201 with the key and, this once, its secret; honours `Idempotency-Key` |
 //! | `GET /keys?owner=&status=&environment=&expires_before=&limit=&cursor=` | `keys:read` | lists keys, newest first, in pages |
 //! | `GET /keys/{id}` | `keys:read` | shows a key |
-//! | `PATCH /keys/{id}` | `keys:write` | changes `name`, `scopes`, `enabled`, `expires_at`, `metadata` |
+//! | `PATCH /keys/{id}` | `keys:write` | changes `name`, `scopes`, `roles`, `enabled`, `expires_at`, `resources`, `allowed_ips`, `metadata` |
 //! | `POST /keys/{id}/rotate` | `keys:write` | gives a key another secret, and the old one a grace |
 //! | `DELETE /keys/{id}/previous` | `keys:write` | ends that grace |
 //! | `DELETE /keys/{id}?reason=` | `keys:write`, for one's own key nothing | revokes a key, for ever |
+//! | `GET /keys/{id}/events?limit=&cursor=` | `keys:read` | the trail of a key: what was done to it, when and by whom |
+//! | `POST /keys/import` | `keys:write` | takes keys that were made elsewhere, by digest, a line each |
 //! | `POST /keys/revoke` | `keys:admin` | the emergency stop: revokes the keys of an owner, of a maker, or all |
 //! | `GET /keys/current`, `DELETE /keys/current?reason=` | a valid key | shows, or revokes, the very key that calls |
 //!
 //! Callers are keys, sessions for which the application vouches ([`TrustedCaller`]) and, if there is
 //! one, the holder of the [`BootstrapToken`]. A key or session manages the keys of its own
 //! owner; with `keys:admin` those of everybody. What it makes or changes never exceeds what it
-//! holds itself: in scopes, environment and life. It neither rotates nor extends itself, unless
+//! holds itself: in scopes,
+//! roles, resources, addresses, environment and life. It neither rotates nor extends itself, unless
 //! [`self_renewal`](crate::keyring::Builder::self_renewal) was called. All that is judged on the
 //! caller's own row inside the transaction that writes; the cache in front of the gate decides no
 //! write.
@@ -51,25 +54,36 @@ mod create;
 mod current;
 mod cursor;
 mod denied;
+mod elsewhere;
 mod emergency;
 mod errors;
+mod events;
 mod fields;
 mod given;
 mod idempotency;
+mod import;
 mod json;
+mod leaks;
+mod lines;
 mod list;
+#[cfg(feature = "openapi")]
+mod openapi;
 mod opening;
 mod policy;
 mod previous;
 mod query;
 mod read;
+mod restrictions;
 mod revoke;
 mod rotate;
+mod seal;
 mod site;
 mod token;
 mod trusted;
 mod view;
+mod wanted;
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -78,11 +92,16 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::map_response;
 use axum::response::Response;
 use axum::routing::{delete, get, post};
+use http::request::Parts;
 
 use self::answer::{Answer, answered, sealed};
 use self::caller::Call;
 use self::denied::Attempt;
 use self::idempotency::Running;
+use self::leaks::{Intake, Report};
+pub use self::leaks::{InvalidLeakReports, LeakReports};
+#[cfg(feature = "secret-scanning")]
+pub use self::leaks::{InvalidScanningKeys, ScanningKeys};
 use self::opening::Opening;
 use self::policy::Rules;
 pub use self::policy::{Entitlement, InvalidPolicy, Minting, Policy};
@@ -122,6 +141,7 @@ pub struct Admin {
     client: Option<ClientAddress>,
     opening: Option<Opening>,
     running: Running,
+    leaks: Option<Arc<Intake>>,
 }
 
 impl Admin {
@@ -135,6 +155,7 @@ impl Admin {
             client: None,
             opening: None,
             running: Running::default(),
+            leaks: None,
         }
     }
 
@@ -203,6 +224,16 @@ impl Admin {
         self
     }
 
+    /// Takes reports of leaked keys by `POST /leaks`, on both routers: the keys are revoked, with the
+    /// reason `leaked`. By default there is no such route.
+    ///
+    /// No caller is needed for it. Whoever has a key can end it anyway, and whoever has none learns
+    /// nothing: the answer says how many secrets were received.
+    pub fn leak_reports(mut self, reports: LeakReports) -> Result<Self, InvalidLeakReports> {
+        self.leaks = Some(Arc::new(reports.for_keys_of(&self.gate.keyring)?));
+        Ok(self)
+    }
+
     /// **Lets whoever is on the same machine in without credentials, until there is a key.** For a
     /// first start by hand; on the router for operators alone. Off by default, and nothing beside a
     /// [bootstrap token](Self::bootstrap_token), which does the same from anywhere.
@@ -228,7 +259,7 @@ impl Admin {
             tracing::warn!("the admin API is open to this machine until there is a key");
         }
         let desk = self.desk(false);
-        routes()
+        routes(&desk)
             .route("/keys/revoke", post(on(emergency::revoke_all)))
             // Around the answers to a wrong method too, but not around those to a wrong path.
             .route_layer(map_response(sealed))
@@ -240,7 +271,7 @@ impl Admin {
     /// the bootstrap token is as good as any other text.
     pub fn self_service_router(self) -> Router {
         let desk = self.desk(true);
-        routes()
+        routes(&desk)
             .route_layer(map_response(sealed))
             .with_state(Arc::new(desk))
     }
@@ -255,6 +286,7 @@ impl Admin {
             client,
             opening,
             running,
+            leaks,
         } = self;
         Desk {
             gate,
@@ -264,14 +296,19 @@ impl Admin {
             client,
             opening: opening.filter(|_| !confines),
             running,
+            leaks,
             confines,
         }
     }
 }
 
 /// What operators and customers have alike.
-fn routes() -> Router<Arc<Desk>> {
-    Router::new()
+fn routes(desk: &Desk) -> Router<Arc<Desk>> {
+    let leaks = desk.leaks.as_deref().map(Intake::routes);
+    let routes = Router::new().merge(leaks.unwrap_or_default());
+    #[cfg(feature = "openapi")]
+    let routes = routes.route("/openapi.json", get(on(openapi::read)));
+    routes
         .route("/keys", get(on(list::list)).post(on(create::create)))
         .route(
             "/keys/{id}",
@@ -280,12 +317,14 @@ fn routes() -> Router<Arc<Desk>> {
                 .delete(on(revoke::revoke)),
         )
         .route("/keys/{id}/rotate", post(on(rotate::rotate)))
+        .route("/keys/{id}/events", get(on(events::list)))
         .route("/keys/{id}/previous", delete(on(previous::end)))
-        // Neither is an id, so they hide no key.
+        // None of these is an id, so they hide no key.
         .route(
             "/keys/current",
             get(on(current::read)).delete(on(current::revoke)),
         )
+        .route("/keys/import", post(on(import::import)))
 }
 
 /// What all endpoints share.
@@ -298,6 +337,7 @@ struct Desk {
     client: Option<ClientAddress>,
     opening: Option<Opening>,
     running: Running,
+    leaks: Option<Arc<Intake>>,
     /// Whether everybody is confined to the keys of the own owner.
     confines: bool,
 }
@@ -309,6 +349,14 @@ impl Desk {
         } else {
             Caller::Key(principal)
         }
+    }
+}
+
+impl Desk {
+    /// The address that a request comes from, where the application has said how to tell.
+    fn client_address(&self, parts: &Parts) -> Option<IpAddr> {
+        let client = self.client.as_ref()?;
+        client.of(&parts.headers, &parts.extensions)
     }
 }
 
@@ -335,6 +383,20 @@ where
             if let Err(refused) = &answer {
                 attempt.answered(refused);
             }
+            answered(answer, &desk.gate, &method)
+        })
+    }
+}
+
+/// The handler for an endpoint that anybody may ask.
+fn open<F>(endpoint: fn(Report) -> F) -> impl Fn(State<Arc<Desk>>, Request) -> Answering + Clone
+where
+    F: Future<Output = Answer> + Send + 'static,
+{
+    move |State(desk), request| {
+        Box::pin(async move {
+            let method = request.method().clone();
+            let answer = endpoint(Report::new(Arc::clone(&desk), request)).await;
             answered(answer, &desk.gate, &method)
         })
     }

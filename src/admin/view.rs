@@ -9,6 +9,7 @@ use crate::store::{KeyRecord, Metadata, Provenance};
 use crate::timestamp::Timestamp;
 
 /// A key in JSON, its members in this order. Nothing is left out: what is absent is null.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Key))]
 #[derive(Serialize)]
 pub(super) struct KeyView<'a> {
     id: &'a str,
@@ -20,13 +21,18 @@ pub(super) struct KeyView<'a> {
     roles: Vec<&'a str>,
     resources: Option<BTreeMap<&'a str, Vec<&'a str>>>,
     allowed_ips: Option<Vec<String>>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     metadata: &'a RawValue,
     enabled: bool,
     status: &'static str,
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     created_at: String,
     created_by: String,
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     expires_at: Option<String>,
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     last_used_at: Option<String>,
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     revoked_at: Option<String>,
     revoked_by: Option<String>,
     revoked_reason: Option<&'a str>,
@@ -34,10 +40,13 @@ pub(super) struct KeyView<'a> {
 }
 
 /// A secret in its grace.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Previous))]
 #[derive(Serialize)]
-struct PreviousView<'a> {
+pub(super) struct PreviousView<'a> {
     hint: &'a str,
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     expires_at: String,
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     last_used_at: Option<String>,
 }
 

@@ -87,6 +87,12 @@ impl DigestAlgorithm {
         }
     }
 
+    /// Whether nobody without a secret can compute it.
+    #[cfg(feature = "admin")]
+    pub(super) fn takes_a_secret(&self) -> bool {
+        matches!(self.0, Algorithm::HmacSha256(_))
+    }
+
     /// What a store tells the algorithm by. Another pepper has another name, which says no more
     /// about it than that.
     pub(crate) fn name(&self) -> String {

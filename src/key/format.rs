@@ -183,6 +183,12 @@ impl KeyFormat {
         Self { digest, ..self }
     }
 
+    /// Whether nobody without a secret of this deployment can compute the digest of a key.
+    #[cfg(feature = "admin")]
+    pub(crate) fn digests_take_a_secret(&self) -> bool {
+        self.digest.takes_a_secret()
+    }
+
     /// What all keys begin with, without the underscore.
     #[must_use]
     pub fn prefix(&self) -> &str {

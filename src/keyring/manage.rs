@@ -162,7 +162,7 @@ impl Keyring {
 
 /// Reads on a task of its own, so that a client that hangs up never drops a store's future half
 /// way, and waits for it as long as anybody waits for a write.
-async fn patiently<T: Send + 'static>(
+pub(super) async fn patiently<T: Send + 'static>(
     read: impl Future<Output = Result<T, StoreError>> + Send + 'static,
 ) -> Result<T, StoreError> {
     let unavailable = |context| StoreError::new(StoreErrorKind::Unavailable, context);

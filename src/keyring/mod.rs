@@ -28,6 +28,7 @@ mod history;
 mod hot;
 mod idle;
 mod last_used;
+mod leaked;
 mod limits;
 mod look_up;
 mod manage;

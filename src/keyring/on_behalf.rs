@@ -359,7 +359,7 @@ pub(crate) struct Changed {
     pub(crate) record: KeyRecord,
 }
 
-fn changed(transacted: Transacted) -> Result<Changed, WriteError> {
+pub(super) fn changed(transacted: Transacted) -> Result<Changed, WriteError> {
     let now = transacted.now;
     match transacted.outcome {
         Outcome::Committed { record, .. } | Outcome::Kept { record, .. } => {

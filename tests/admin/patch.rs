@@ -96,8 +96,6 @@ async fn each_field_has_its_type_and_null_only_where_it_means_something() {
             }
         }
         for unknown in [
-            "roles",
-            "resources",
             "rate_limit",
             "owner",
             "environment",

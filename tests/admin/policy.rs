@@ -11,7 +11,7 @@ use portcullis::admin::{Admin, InvalidPolicy, Minting, Policy, TrustedCaller};
 use portcullis::keyring::Expiry;
 use portcullis::layer::{ClientAddress, PeerAddress};
 
-use crate::world::{ADMIN_TOKEN, Holder, World, key_path, request, signed_in};
+use crate::world::{ADMIN_TOKEN, Holder, World, at_once, key_path, request, signed_in};
 
 const BODY: &str = r#"{"name":"n","scopes":[]}"#;
 const HOUR: Duration = Duration::from_hours(1);
@@ -89,7 +89,7 @@ async fn requests_at_once_do_not_get_past_the_number_of_keys() {
         for world in under(policy).await {
             let writer = world.key("acme", &["keys:write"]).await;
             let all = (0..12).map(|_| asked(&world, &writer, BODY));
-            let all = futures_of(all).await;
+            let all = at_once(all).await;
             let made = all.iter().filter(|told| told.0 == 201).count();
             let reached = all
                 .iter()
@@ -97,29 +97,6 @@ async fn requests_at_once_do_not_get_past_the_number_of_keys() {
             assert_eq!((made, reached.count()), (4, 8));
         }
     }
-}
-
-/// All of them, at once.
-async fn futures_of<F: Future>(all: impl Iterator<Item = F>) -> Vec<F::Output> {
-    let mut all: Vec<_> = all.map(|one| (Box::pin(one), None)).collect();
-    std::future::poll_fn(|cx| {
-        let mut is_over = true;
-        for (one, output) in &mut all {
-            if output.is_none() {
-                match one.as_mut().poll(cx) {
-                    std::task::Poll::Ready(ready) => *output = Some(ready),
-                    std::task::Poll::Pending => is_over = false,
-                }
-            }
-        }
-        if is_over {
-            std::task::Poll::Ready(())
-        } else {
-            std::task::Poll::Pending
-        }
-    })
-    .await;
-    all.into_iter().map(|(_, output)| output.unwrap()).collect()
 }
 
 #[tokio::test]

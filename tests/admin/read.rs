@@ -86,8 +86,10 @@ async fn a_wrong_method_or_path_is_plain(world: World) {
         (Method::GET, "/admin/", 404),
         (Method::GET, "/admin/keys/", 404),
         (Method::GET, "/admin/key", 404),
-        (Method::GET, "/admin/keys/x/events", 404),
-        (Method::GET, "/admin/openapi.json", 404),
+        (Method::POST, "/admin/keys/x/events", 405),
+        (Method::GET, "/admin/keys/x/event", 404),
+        (Method::POST, "/admin/openapi.json", 405),
+        (Method::GET, "/admin/openapi", 404),
         (Method::GET, "/admin/KEYS", 404),
     ] {
         for token in ["", "nonsense", ADMIN_TOKEN, &key.secret] {

@@ -1,9 +1,12 @@
 //! The router for customers.
 
-use axum::http::Method;
+use axum::body::Body;
+use axum::http::{Method, Request};
 use portcullis::admin::TrustedCaller;
 
 use crate::world::{ADMIN_TOKEN, World, request, signed_in};
+
+type Asking<'a> = &'a dyn Fn(Method, &str, &str) -> Request<Body>;
 
 on_every_store!(
     everybody_is_confined_to_the_own_owner,
@@ -21,7 +24,6 @@ async fn everybody_is_confined_to_the_own_owner(world: World) {
         |method, path: &str, body: &str| request(method, path, &admin.secret, body.to_owned());
     let by_session =
         |method, path: &str, body: &str| signed_in(&session, method, path, body.to_owned());
-    type Asking<'a> = &'a dyn Fn(Method, &str, &str) -> axum::http::Request<axum::body::Body>;
     let callers: [Asking<'_>; 2] = [&by_key, &by_session];
     for ask in callers {
         let told =

@@ -1,6 +1,8 @@
 //! A router on a fresh store, and what holds for every one of its answers.
 
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
@@ -9,7 +11,8 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{Method, Request};
 use http_body_util::BodyExt;
 use portcullis::Keyring;
-use portcullis::admin::{Admin, TrustedCaller};
+use portcullis::admin::{Admin, LeakReports, TrustedCaller};
+use portcullis::key::KeyFormat;
 use portcullis::keyring::{Builder, Expiry, NewKey};
 use portcullis::store::{KeyStore, MemoryStore, SqliteStore};
 use portcullis::testing::{FakeClock, FaultStore, Faults};
@@ -58,6 +61,32 @@ pub(crate) struct World {
     _folder: Option<TempDir>,
 }
 
+/// The secret of a key that nobody here has made, and what is told of it.
+pub(crate) struct Elsewhere {
+    pub(crate) secret: String,
+    pub(crate) digest: String,
+    pub(crate) hint: String,
+}
+
+impl Elsewhere {
+    /// As whoever knows the format makes one.
+    pub(crate) fn of(environment: &str) -> Self {
+        let format = KeyFormat::new("acme", ["live", "test"]).unwrap();
+        let key = format.generate(&environment.parse().unwrap()).unwrap();
+        let digest = key.digest.as_bytes().map(|byte| format!("{byte:02x}"));
+        Self {
+            secret: key.plain.expose().to_owned(),
+            digest: digest.concat(),
+            hint: key.hint.to_string(),
+        }
+    }
+
+    pub(crate) fn fields(&self) -> String {
+        let Self { digest, hint, .. } = self;
+        format!(r#""digest":"{digest}","hint":"{hint}""#)
+    }
+}
+
 /// A key and its secret.
 #[derive(Clone)]
 pub(crate) struct Holder {
@@ -67,7 +96,7 @@ pub(crate) struct Holder {
 
 impl World {
     pub(crate) fn memory() -> Self {
-        Self::with(|builder| builder, |admin| admin)
+        Self::with(|builder| builder, with_leaks)
     }
 
     /// In memory, with these options.
@@ -81,7 +110,7 @@ impl World {
     }
 
     pub(crate) async fn sqlite() -> Self {
-        Self::sqlite_with(|builder| builder, |admin| admin).await
+        Self::sqlite_with(|builder| builder, with_leaks).await
     }
 
     /// One on each store, with these options.
@@ -230,8 +259,10 @@ impl World {
         };
         let uri: String = uri.to_string().chars().take(200).collect();
         let what = format!("{method} {uri}: {}", reply.text());
-        if method == Method::POST && reply.status == 201 {
-            let secret = reply.holder().secret;
+        // A key whose secret was made elsewhere comes without it.
+        let made = (method == Method::POST && reply.status == 201).then(|| reply.json());
+        if let Some(secret) = made.as_ref().and_then(|made| made["secret"].as_str()) {
+            let secret = secret.to_owned();
             self.secrets.lock().unwrap().push(secret);
             self.assert_holds_no_secret(&format!("{:?}", reply.headers), &what);
         } else {
@@ -245,6 +276,28 @@ impl World {
     }
 }
 
+/// What becomes of all of these, none of which waits for another.
+pub(crate) async fn at_once<F: Future>(all: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut running: Vec<_> = all.map(Box::pin).collect();
+    let mut outputs: Vec<Option<F::Output>> = running.iter().map(|_| None).collect();
+    poll_fn(|cx| {
+        for (one, output) in running.iter_mut().zip(&mut outputs) {
+            if output.is_none()
+                && let Poll::Ready(ready) = one.as_mut().poll(cx)
+            {
+                *output = Some(ready);
+            }
+        }
+        if outputs.iter().all(Option::is_some) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+    outputs.into_iter().flatten().collect()
+}
+
 /// The same on behalf of somebody who is signed in.
 pub(crate) fn signed_in(
     caller: &TrustedCaller,
@@ -255,6 +308,10 @@ pub(crate) fn signed_in(
     let mut request = request(method, path, "", body);
     request.extensions_mut().insert(caller.clone());
     request
+}
+
+fn with_leaks(admin: Admin) -> Admin {
+    admin.leak_reports(LeakReports::new()).unwrap()
 }
 
 /// A request with a bearer token, unless that is empty, and JSON for a body where there is one.

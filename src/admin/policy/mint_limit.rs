@@ -42,7 +42,7 @@ enum For {
 
 /// Time as the keyring has it.
 #[derive(Clone)]
-struct BootClock(Arc<dyn Clock>);
+pub(in crate::admin) struct BootClock(pub(in crate::admin) Arc<dyn Clock>);
 
 impl governor::clock::Clock for BootClock {
     type Instant = Nanos;
@@ -106,7 +106,7 @@ impl MintLimit {
     }
 }
 
-fn of_one_customer(address: IpAddr) -> IpAddr {
+pub(in crate::admin) fn of_one_customer(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(six) => Ipv6Addr::from_bits(six.to_bits() & NETWORK).into(),
         four @ IpAddr::V4(_) => four,
