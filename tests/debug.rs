@@ -557,17 +557,6 @@ async fn what_is_decided_about_keys() {
     });
     let event: Event = revocation.event();
     sheet.hides(&event);
-    sheet.shows(EventKind::PreviousEnded, "PreviousEnded");
-    sheet.hides(EventDetail::default());
-    sheet.hides(RecordedEvent {
-        seq: 1,
-        key: record.id.clone(),
-        event: event.clone(),
-    });
-    sheet.hides(EventQuery::default());
-    sheet.hides(Retention::default());
-    sheet.hides(Pruned::default());
-    sheet.shows(SessionId::parse("s1").unwrap(), "SessionId(\"s1\")");
     let digest = world.digest;
     let rotated = KeyRecord {
         previous: Some(previous),
@@ -609,6 +598,26 @@ async fn what_is_decided_about_keys() {
             record,
         },
     });
+    sheet.passes();
+}
+
+#[tokio::test]
+async fn the_trail_of_keys() {
+    let world = World::new().await;
+    let mut sheet = Sheet::of(&world);
+    let session = SessionId::parse("s1").unwrap();
+    sheet.shows(&session, "SessionId(\"s1\")");
+    let by = Provenance::Session(session);
+    let event = Event::new(EventKind::PreviousEnded, by, moment());
+    sheet.hides(EventDetail::default());
+    sheet.hides(RecordedEvent {
+        seq: 1,
+        key: world.created.key.id.clone(),
+        event,
+    });
+    sheet.hides(EventQuery::default());
+    sheet.hides(Retention::default());
+    sheet.hides(Pruned::default());
     sheet.passes();
 }
 
