@@ -53,7 +53,7 @@
 //!
 //! | feature | brings | default |
 //! |---|---|---|
-//! | `axum` | [`Principal`], `Option<Principal>` and [`Scoped`] as extractors | yes |
+//! | `axum` | [`Principal`], `Option<Principal>` and [`Scoped`] as extractors, [`require_resource`], the address of the peer from `ConnectInfo` | yes |
 //! | `admin` | the [router](admin) that manages keys | |
 //! | `sqlite` | [`SqliteStore`](store::SqliteStore) | |
 //! | `postgres` | [`PostgresStore`](store::PostgresStore) | |
@@ -101,6 +101,8 @@ pub use credential::Malformed;
 #[cfg(feature = "axum")]
 pub use extract::{ExtractRejection, RequiredScope, Scoped};
 pub use keyring::Keyring;
+#[cfg(feature = "axum")]
+pub use layer::require_resource;
 pub use layer::{ApiKeyLayer, Rejection, require_all, require_any, require_scope};
 pub use principal::Principal;
 
@@ -114,6 +116,9 @@ pub mod manual {
     pub mod freshness {}
     #[doc = include_str!("../docs/http.md")]
     pub mod http {}
+    #[doc = include_str!("../docs/multi-tenant.md")]
+    #[cfg(feature = "admin")]
+    pub mod multi_tenant {}
     #[doc = include_str!("../docs/scaling.md")]
     pub mod scaling {}
 }

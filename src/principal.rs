@@ -1,14 +1,17 @@
 //! Who a request comes from, once its key has been found good.
 
 use std::fmt;
-use std::sync::Arc;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use crate::allowed_ips::AllowedIps;
 use crate::clock::BootTime;
 use crate::key::{Environment, KeyDigest, KeyId};
-use crate::keyring::Usage;
-use crate::scope::ScopeSet;
+use crate::keyring::{Shared, Usage};
+use crate::resources::Resources;
+use crate::scope::{RoleSet, Roles, ScopeSet};
 use crate::store::{FoundKey, KeyName, Owner};
 use crate::timestamp::Timestamp;
 
@@ -21,6 +24,8 @@ use crate::timestamp::Timestamp;
 pub struct Principal {
     known: Arc<Known>,
     in_outage: bool,
+    /// Where the request came from, looked at only if the key is bound to addresses.
+    from: Option<IpAddr>,
 }
 
 /// What a keyring remembers of a key: everything that judging a request takes.
@@ -40,8 +45,34 @@ pub(crate) struct Known {
     id: KeyId,
     name: KeyName,
     owner: Owner,
+    /// Those of its row and those of its roles together.
     scopes: ScopeSet,
+    /// Apart, since most keys have nothing of the kind, and many keys are remembered.
+    bounds: Option<Box<Bounds>>,
     expires_at: Option<Timestamp>,
+}
+
+/// The roles that a key has, and what it is bound to.
+struct Bounds {
+    roles: RoleSet,
+    /// What it may be used on; `None` is everything.
+    resources: Option<Resources>,
+    /// Where it may be used from; `None` is anywhere.
+    allowed_ips: Option<AllowedIps>,
+}
+
+static NO_ROLES: LazyLock<RoleSet> = LazyLock::new(RoleSet::empty);
+
+impl Bounds {
+    fn unless_none(self) -> Option<Box<Self>> {
+        let Self {
+            roles,
+            resources,
+            allowed_ips,
+        } = &self;
+        let none = roles.is_empty() && resources.is_none() && allowed_ips.is_none();
+        (!none).then(|| Box::new(self))
+    }
 }
 
 /// For how long a row that was read says all there is to say.
@@ -77,6 +108,7 @@ impl Known {
         tag: u64,
         span: Span,
         usage: Arc<Usage>,
+        roles: &Roles,
     ) -> Self {
         let expires_at = found.expires_at();
         let record = found.record;
@@ -98,9 +130,22 @@ impl Known {
             id: record.id,
             name: record.name,
             owner: record.owner,
-            scopes: record.scopes,
+            scopes: roles.effective(&record.scopes, &record.roles),
+            bounds: Bounds {
+                roles: record.roles,
+                resources: record.resources,
+                allowed_ips: record.allowed_ips,
+            }
+            .unless_none(),
             expires_at,
         }
+    }
+
+    /// Keeps what other keys have, too, together with them.
+    pub(crate) fn share(&mut self, shared: &Shared) {
+        shared.environment(&mut self.environment);
+        shared.owner(&mut self.owner);
+        shared.scopes(&mut self.scopes);
     }
 
     /// Whether the key's life, or that of this secret, is over.
@@ -111,6 +156,17 @@ impl Known {
 
     pub(crate) fn id(&self) -> &KeyId {
         &self.id
+    }
+
+    /// Where the key may be used from; `None` is anywhere.
+    #[inline]
+    pub(crate) fn allowed_ips(&self) -> Option<&AllowedIps> {
+        self.bounds.as_ref()?.allowed_ips.as_ref()
+    }
+
+    fn roles(&self) -> &RoleSet {
+        let bounds = self.bounds.as_ref();
+        bounds.map_or_else(|| &*NO_ROLES, |bounds| &bounds.roles)
     }
 }
 
@@ -129,14 +185,31 @@ impl Known {
 
 impl Principal {
     pub(crate) fn new(known: Arc<Known>) -> Self {
-        let in_outage = false;
-        Self { known, in_outage }
+        Self {
+            known,
+            in_outage: false,
+            from: None,
+        }
     }
 
     /// Let in while the store was away, by what was remembered from before.
     pub(crate) fn in_outage(known: Arc<Known>) -> Self {
-        let in_outage = true;
-        Self { known, in_outage }
+        Self {
+            in_outage: true,
+            ..Self::new(known)
+        }
+    }
+
+    /// Let in by the address that the request came from.
+    #[inline]
+    pub(crate) fn used_from(self, from: Option<IpAddr>) -> Self {
+        Self { from, ..self }
+    }
+
+    /// Whether a key that may be used from these addresses alone may be used by this request. No
+    /// where nobody has looked from where it came, since the key was bound only after that.
+    pub(crate) fn may_be_bound_to(&self, allowed: Option<&AllowedIps>) -> bool {
+        allowed.is_none_or(|allowed| self.from.is_some_and(|from| allowed.allows(from)))
     }
 
     /// The key's stable id. Use it for what hangs on the key, such as limits.
@@ -160,9 +233,40 @@ impl Principal {
         &self.known.environment
     }
 
-    /// What the key grants, wildcards as they were given.
+    /// What the key grants by itself and by its roles, wildcards as they were given.
     pub fn scopes(&self) -> &ScopeSet {
         &self.known.scopes
+    }
+
+    /// The roles that the key has, also those that the application knows no more.
+    pub fn roles(&self) -> &RoleSet {
+        self.known.roles()
+    }
+
+    /// What the key may be used on; `None` is everything.
+    pub fn resources(&self) -> Option<&Resources> {
+        self.known.bounds.as_ref()?.resources.as_ref()
+    }
+
+    /// Whether the key may be used on this one: it is not restricted, or this is among what it is
+    /// restricted to. For a list, let it through once for each item, or select by
+    /// [`resources`](Self::resources).
+    ///
+    /// ```
+    /// # #[cfg(feature = "testing")] {
+    /// use portcullis::testing;
+    ///
+    /// let everywhere = testing::caller("acme-corp").principal();
+    /// assert!(everywhere.allows("project", "p1"));
+    ///
+    /// let one = testing::caller("acme-corp").resources([("project", ["p1"])]).principal();
+    /// assert!(one.allows("project", "p1"));
+    /// assert!(!one.allows("project", "p2") && !one.allows("topic", "p1"));
+    /// # }
+    /// ```
+    pub fn allows(&self, kind: &str, id: &str) -> bool {
+        self.resources()
+            .is_none_or(|resources| resources.allows(kind, id))
     }
 
     /// When the key's life ends, by the store's clock; `None` is never.
@@ -170,7 +274,8 @@ impl Principal {
         self.known.expires_at
     }
 
-    /// Whether the key grants this scope, directly, by a wildcard, or by the `keys:` hierarchy.
+    /// Whether the key grants this scope, directly, by a role, by a wildcard, or by the `keys:`
+    /// hierarchy.
     ///
     /// A text that cannot be a scope is granted to nobody.
     pub fn has_scope(&self, scope: &str) -> bool {
@@ -209,6 +314,7 @@ impl fmt::Debug for Principal {
             .field("name", &self.known.name)
             .field("environment", &self.known.environment)
             .field("scopes", &self.known.scopes)
+            .field("roles", self.known.roles())
             .finish_non_exhaustive()
     }
 }

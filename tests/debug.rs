@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use http::{Request, Response};
 use portcullis::admin::{Admin, BootstrapToken, InvalidToken};
+use portcullis::allowed_ips::{AllowedIps, InvalidAllowedIps};
 use portcullis::clock::{BootTime, Clock, SystemClock};
 use portcullis::key::{
     ChecksumSecret, DigestAlgorithm, Environment, GenerateError, GeneratedKey, InvalidEnvironment,
@@ -17,19 +18,24 @@ use portcullis::key::{
     ParseKeyIdError, ParsedKey, Pepper, PlainKey,
 };
 use portcullis::keyring::{
-    BuildError, Created, Dead, End, Expiry, InvalidNewKey, KeyPatch, NewKey, Unavailable,
-    WriteError,
+    BuildError, Created, Dead, End, Expiry, Imported, InvalidNewKey, KeyPatch, MadeElsewhere,
+    NewKey, Restrict, Unavailable, WriteError,
 };
 use portcullis::layer::Reason;
 use portcullis::lifetime::{InvalidLifetime, parse_lifetime};
-use portcullis::scope::{Catalogue, Demand, Grant, InvalidScope, Scope, ScopeSet, TooManyScopes};
+use portcullis::resources::{InvalidResources, Resources};
+use portcullis::scope::{
+    Catalogue, Demand, Grant, InvalidRole, InvalidScope, RoleName, RoleSet, Roles, Scope, ScopeSet,
+    TooManyScopes,
+};
 use portcullis::store::conformance::{Backend, Stage};
 use portcullis::store::{
-    Change, Decision, Falsifies, FoundKey, InvalidMetadata, InvalidText, KeyName, KeyRecord,
-    KeyStore, ListQuery, LookUp, MemoryStore, Metadata, Outcome, Owner, Position, PostgresStore,
-    Previous, Provenance, Read, Refusal, Replay, ReplayKey, Revocation, Rows, Source, SqliteStore,
-    Status, StoreError, StoreErrorKind, StoreId, Subjects, SyncReport, Touched, Transacted, Use,
-    Where, Whose,
+    Change, Decision, Event, EventDetail, EventKind, EventQuery, Falsifies, FoundKey,
+    InvalidMetadata, InvalidText, KeyName, KeyRecord, KeyStore, ListQuery, LookUp, MemoryStore,
+    Metadata, Outcome, Owner, Position, PostgresStore, Previous, Provenance, Pruned, Read,
+    RecordedEvent, Refusal, Replay, ReplayKey, Retention, Revocation, Rows, SessionId, Source,
+    SqliteStore, Status, StoreError, StoreErrorKind, StoreId, Subjects, SyncReport, Touched,
+    Transacted, Use, Where, Whose,
 };
 use portcullis::testing::{CallerLayer, FakeClock, FaultStore, Faults, Switch, anonymous, caller};
 use portcullis::timestamp::{InvalidTimestamp, Timestamp};
@@ -293,6 +299,11 @@ async fn a_keyring_and_what_is_asked_of_it() {
         "KeyPatch { name: None, enabled: None, scopes: None, roles: None, resources: None, \
          allowed_ips: None, expires_at: Some(Never), metadata: None }",
     );
+    sheet.hides(Imported::Made(world.created.key.clone()));
+    sheet.hides(MadeElsewhere {
+        digest: world.digest,
+        hint: world.created.key.hint.clone(),
+    });
     sheet.shows(Expiry::AsCaller, "AsCaller");
     sheet.shows(End::Never, "Never");
     sheet.shows(InvalidNewKey::Name(InvalidText::Empty), "Name(Empty)");
@@ -461,8 +472,19 @@ async fn what_is_decided_about_keys() {
         live_keys: 1,
         digest_holder: Some(record.clone()),
     });
-    let event = revocation.event();
+    let event: Event = revocation.event();
     sheet.hides(&event);
+    sheet.shows(EventKind::PreviousEnded, "PreviousEnded");
+    sheet.hides(EventDetail::default());
+    sheet.hides(RecordedEvent {
+        seq: 1,
+        key: record.id.clone(),
+        event: event.clone(),
+    });
+    sheet.hides(EventQuery::default());
+    sheet.hides(Retention::default());
+    sheet.hides(Pruned::default());
+    sheet.shows(SessionId::parse("s1").unwrap(), "SessionId(\"s1\")");
     let digest = world.digest;
     let rotated = KeyRecord {
         previous: Some(previous),
@@ -614,6 +636,22 @@ async fn scopes_and_moments() {
         "ScopeSet([Grant(\"a:b\")])",
     );
     sheet.hides(Catalogue::new(["a:b"]).unwrap());
+    let role: RoleName = "auditor".parse().unwrap();
+    sheet.shows(&role, "RoleName(\"auditor\")");
+    let roles = RoleSet::new([role.clone()]).unwrap();
+    sheet.shows(roles, "RoleSet([RoleName(\"auditor\")])");
+    sheet.hides(Roles::new([(role, ScopeSet::empty())]));
+    let no_role: InvalidRole = "".parse::<RoleName>().unwrap_err();
+    sheet.shows(no_role, "Empty");
+    let only = Resources::new([("project", ["p1"])]).unwrap();
+    sheet.shows(only, "Resources({\"project\": {\"p1\"}})");
+    let no_kind = Resources::new([("", ["p1"])]).unwrap_err();
+    assert!(matches!(no_kind, InvalidResources::Kind { .. }));
+    sheet.shows(no_kind, "Kind { value: \"\" }");
+    let office = AllowedIps::parse(["10.0.0.0/8"]).unwrap();
+    sheet.shows(&office, "AllowedIps([10.0.0.0/8])");
+    sheet.shows(Restrict::To(office), "To(AllowedIps([10.0.0.0/8]))");
+    sheet.shows(InvalidAllowedIps::Empty, "Empty");
     sheet.shows(Demand::one("a:b"), "Demand(all of a:b)");
     let empty: InvalidScope = "".parse::<Scope>().unwrap_err();
     sheet.shows(empty, "Empty");

@@ -17,7 +17,7 @@ use portcullis::testing::{CallerLayer, anonymous, caller};
 use portcullis::timestamp::Timestamp;
 use portcullis::{
     ApiKeyLayer, Keyring, Principal, Rejection, RequiredScope, Scoped, admin, require_all,
-    require_any, require_scope,
+    require_any, require_resource, require_scope,
 };
 use tower::util::Either;
 use tower::{Layer as _, ServiceExt as _, service_fn};
@@ -242,6 +242,35 @@ fn no_runtime_is_needed() {
 }
 
 #[tokio::test]
+async fn roles_and_resources_are_judged_as_those_of_a_key() {
+    let app = |caller: CallerLayer| {
+        let route = get(async |caller: Principal| caller.roles().to_string())
+            .route_layer(require_scope("reports:read"))
+            .route_layer(require_resource("project", "id"));
+        Router::new().route("/{id}", route).route_layer(caller)
+    };
+    let auditor = caller("acme-corp")
+        .scopes(["status"])
+        .role("auditor", ["reports:read"])
+        .role("idle", [""; 0]);
+    let one = auditor.clone().resources([("project", ["p1"])]);
+    let none: [(&str, [&str; 0]); 0] = [];
+    for (caller, path, expected) in [
+        (auditor.clone(), "/p2", 200),
+        (one.clone(), "/p1", 200),
+        (one, "/p2", 403),
+        (auditor.clone().resources(none), "/p1", 403),
+        (caller("acme-corp"), "/p1", 403),
+        (anonymous(), "/p1", 401),
+    ] {
+        assert_eq!(status(app(caller), path).await, expected, "{path}");
+    }
+    let principal = auditor.principal();
+    assert_eq!(principal.roles().to_string(), "auditor idle");
+    assert_eq!(principal.scopes().to_string(), "reports:read status");
+}
+
+#[tokio::test]
 async fn no_keyring_takes_the_word_of_a_test_caller() {
     let keyring = keyring();
     let everything = || caller("acme-corp").scopes(["*", "keys:admin", "keys:read"]);
@@ -280,7 +309,7 @@ async fn a_key_that_the_test_presents_reaches_whatever_is_further_in() {
 #[test]
 fn what_is_impossible_is_named_at_the_place_that_asks_for_it() {
     type Attempt = fn();
-    let attempts: [(Attempt, &str); 9] = [
+    let attempts: [(Attempt, &str); 12] = [
         (
             || drop(caller("")),
             "the owner \"\" of a test caller must not be empty",
@@ -305,6 +334,18 @@ fn what_is_impossible_is_named_at_the_place_that_asks_for_it() {
         (
             || drop(caller("a").realm("\n")),
             "the realm \"\\n\" has a control character, which no header can carry",
+        ),
+        (
+            || drop(caller("a").role("a:b", ["a"])),
+            "a role that no test caller can have: `a:b` has the character `:`",
+        ),
+        (
+            || drop(caller("a").role("r", ["a b"])),
+            "the role \"r\" of a test caller cannot grant this: `a b` has",
+        ),
+        (
+            || drop(caller("a").resources([("a b", ["1"])])),
+            "resources that no test caller can have: the kind `a b`",
         ),
         (
             || drop(anonymous().scopes(["a"])),

@@ -26,7 +26,7 @@ impl Effort {
     pub const FULL: Self = Self {
         rounds: 21,
         time: Duration::from_millis(10),
-        counted: 128,
+        counted: 64,
     };
 
     /// Enough to see that everything runs.

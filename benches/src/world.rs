@@ -51,6 +51,9 @@ impl World {
 
     /// Measures these cases against the first of them.
     pub fn interleave(&mut self, group: &str, mut cases: Vec<Case>) -> Rounds {
+        // What runs out meanwhile is looked up by a task, which wants a runtime to run on.
+        let runtime = self.handle();
+        let _entered = runtime.enter();
         interleave(
             group,
             &mut cases,

@@ -127,7 +127,10 @@ async fn identify(desk: &Desk, parts: &Parts) -> Result<Caller, Refused> {
         Credential::Malformed(why) => Err(Rejection::new(Reason::Malformed(why)).into()),
         Credential::TooLong { .. } => Err(Rejection::new(Reason::TooLong).into()),
         Credential::Presented { token, .. } if desk.tokens.include(token) => Ok(Caller::AdminToken),
-        Credential::Presented { token, .. } => Ok(desk.key(desk.gate.authenticate(token).await?)),
+        Credential::Presented { token, .. } => {
+            let principal = desk.gate.authenticate(token, parts).await?;
+            Ok(desk.key(principal))
+        }
     }
 }
 

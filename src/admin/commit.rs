@@ -24,8 +24,8 @@ impl From<WriteError> for Refused {
             WriteError::Store(_)
             | WriteError::NoRandomness(_)
             | WriteError::UnknownEnvironment(_)
-            | WriteError::UnknownScope(_)
-            | WriteError::UnknownRole(_) => {
+            | WriteError::UnknownScope { .. }
+            | WriteError::UnknownRole { .. } => {
                 complain(&error, "a change to a key was not written");
                 return Self::unavailable();
             }

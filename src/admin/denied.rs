@@ -53,9 +53,9 @@ impl Attempt {
         tracing::warn!(
             method = %self.method,
             route = self.route.as_ref().map_or(unknown, MatchedPath::as_str),
-            key = self.key.as_deref(),
+            key = self.key.as_ref().map(display),
             by = %Escaped(self.by.as_deref().unwrap_or(unknown)),
-            owner = self.owner.as_ref().map(|owner| Escaped(owner.as_str()).to_string()),
+            owner = self.owner.as_ref().map(|owner| display(Escaped(owner.as_str()))),
             status = status.as_u16(),
             code,
             why = refused.why(),

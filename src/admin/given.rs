@@ -3,7 +3,6 @@
 use super::errors::{below, shown};
 use super::fields::Fields;
 use super::json::Json;
-use crate::excerpt::excerpt;
 use crate::key::Environment;
 use crate::keyring::Keyring;
 use crate::scope::{Grant, RoleName, RoleSet, ScopeSet};
@@ -14,9 +13,6 @@ const LONGEST_REASON: usize = 500;
 
 /// The longest pointer into metadata, in bytes. What lies deeper is told by what it lies in.
 const LONGEST_POINTER: usize = 200;
-
-/// The most names that an answer lists where one is not known.
-const MOST_LISTED: usize = 50;
 
 /// The field `scopes`: all that a key is to grant.
 pub(super) fn scopes(fields: &mut Fields<'_>, keyring: &Keyring) -> Option<ScopeSet> {
@@ -29,9 +25,7 @@ pub(super) fn scopes(fields: &mut Fields<'_>, keyring: &Keyring) -> Option<Scope
         if keyring.declares(&grant) {
             Ok(grant)
         } else {
-            let known = keyring.known_scopes().map(AsRef::as_ref);
-            let known = listed(known);
-            Err(format!("the scope `{grant}` is not declared; {known}"))
+            Err(keyring.unknown_scope(&grant).to_string())
         }
     })?;
     ScopeSet::new(grants)
@@ -41,32 +35,16 @@ pub(super) fn scopes(fields: &mut Fields<'_>, keyring: &Keyring) -> Option<Scope
 
 /// The field `roles`: all that a key is to have.
 pub(super) fn roles(fields: &mut Fields<'_>, keyring: &Keyring) -> Option<RoleSet> {
-    let known = keyring.known_roles();
     let names: Vec<RoleName> = fields.texts("roles", |text| {
         let role: RoleName = text.parse().map_err(|error| format!("{error}"))?;
-        if known.grants(&role).is_some() {
+        if keyring.roles().grants(&role).is_some() {
             return Ok(role);
         }
-        let role = excerpt(role.as_str());
-        let known = listed(known.iter().map(|(role, _)| role.as_str()));
-        Err(format!("the role `{role}` is not known; {known}"))
+        Err(keyring.unknown_role(&role).to_string())
     })?;
     RoleSet::new(names)
         .map_err(|error| fields.wrong("roles", error))
         .ok()
-}
-
-/// What there is instead of a name that is not known.
-fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let names: Vec<&str> = names.collect();
-    match names.len().checked_sub(MOST_LISTED) {
-        _ if names.is_empty() => "none is known".to_owned(),
-        None | Some(0) => format!("known are {}", names.join(", ")),
-        Some(more) => {
-            let names = names[..MOST_LISTED].join(", ");
-            format!("known are {names} and {more} more")
-        }
-    }
 }
 
 /// An environment, which has to be declared.

@@ -51,6 +51,7 @@ impl Again {
     ) -> Recognisable {
         let by = Parts::of("portcullis idempotency key of POST /keys")
             .text(&caller.provenance().to_string())
+            .option(caller.owner().map(Owner::as_str))
             .bytes(&self.0)
             .digest();
         Recognisable {

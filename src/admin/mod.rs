@@ -213,10 +213,13 @@ impl Admin {
         Ok(self)
     }
 
-    /// How to tell from which address a request comes, so that [`Policy::mint_limit`] counts by
-    /// address, too. By default nobody knows: behind a proxy that was not declared, the address of
-    /// the peer is the same for all.
+    /// How to tell from which address a request comes: for keys that are bound to addresses, as in
+    /// [`ApiKeyLayer::client_address`](crate::ApiKeyLayer::client_address), and so that
+    /// [`Policy::mint_limit`] counts by address, too. By default the former go by the peer, and
+    /// nothing is counted by address: behind a proxy that was not declared, the address of the peer
+    /// is the same for all.
     pub fn client_address(mut self, client: ClientAddress) -> Self {
+        self.gate.client = client.clone();
         self.client = Some(client);
         self
     }

@@ -99,6 +99,14 @@ mod tests {
     use super::*;
     use crate::layer::PeerAddress;
 
+    /// A name, the peer, more lines, and whether it comes from here.
+    type Case = (
+        &'static str,
+        Option<&'static str>,
+        &'static [(&'static str, &'static str)],
+        bool,
+    );
+
     #[test]
     fn names_of_this_machine() {
         for (host, expected) in [
@@ -132,7 +140,7 @@ mod tests {
 
     #[test]
     fn only_what_was_sent_on_this_machine_to_this_machine() {
-        let cases: [(&str, Option<&str>, &[(&str, &str)], bool); 15] = [
+        let cases: [Case; 15] = [
             ("loopback", Some("127.0.0.1"), &[], true),
             ("loopback in six", Some("::1"), &[], true),
             ("loopback as six", Some("::ffff:127.0.0.1"), &[], true),

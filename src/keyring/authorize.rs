@@ -1,5 +1,6 @@
 //! From a digest to an answer, without waiting where the answer is known.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::cache::Remembered;
@@ -7,8 +8,9 @@ use super::epoch::Epoch;
 use super::flight::Landing;
 use super::freshness::Tag;
 use super::{Inner, Keyring};
+use crate::allowed_ips::AllowedIps;
 use crate::clock::BootTime;
-use crate::key::{Environment, KeyDigest, ParsedKey};
+use crate::key::{Environment, KeyDigest, KeyId, ParsedKey};
 use crate::principal::{Known, Principal, Standing};
 
 /// Why a key that reads like one opens nothing. Clients are never told which.
@@ -30,6 +32,9 @@ pub enum Dead {
     /// It belongs to another environment than those accepted here, or than its row says.
     #[error("the key is of an environment that is not accepted here")]
     Environment,
+    /// It may not be used from where the request comes from, or nobody knows where that is.
+    #[error("the key may not be used from this address")]
+    Address,
 }
 
 /// Why nothing can be said about a key at the moment.
@@ -76,6 +81,8 @@ pub(crate) struct Miss {
     epoch: Arc<Epoch>,
     question: Question,
     environment: Environment,
+    /// Where the request comes from, if that is known.
+    from: Option<IpAddr>,
 }
 
 /// What a flight is about. Requests join it only if they ask the very same: a revoke moves the
@@ -88,9 +95,14 @@ pub(crate) struct Question {
 }
 
 impl Keyring {
-    /// Judges a key. On a hit: no await, no lock that all requests share, no allocation.
+    /// Judges a key that is used from an address. On a hit: no await, no lock that all requests
+    /// share, no allocation, and no look at the address unless the key is bound to some.
     #[inline]
-    pub(crate) fn authorize(&self, key: &ParsedKey<'_>) -> Judged {
+    pub(crate) fn authorize(
+        &self,
+        key: &ParsedKey<'_>,
+        from: impl FnOnce() -> Option<IpAddr>,
+    ) -> Judged {
         let inner = &self.inner;
         inner.idle.note_request();
         let digest = key.digest();
@@ -106,7 +118,7 @@ impl Keyring {
                 Remembered::Hot(known) | Remembered::Known(known)
                     if now < known.settled_until || known.has_ended(now) =>
                 {
-                    return Judged::Now(inner.judge(known, key.environment(), now));
+                    return Judged::Now(inner.judge(known, key.environment(), from, now));
                 }
                 Remembered::Unknown => return Judged::Now(Err(Denial::Dead(Dead::Unknown))),
                 // Good, but old enough to be looked at again.
@@ -122,6 +134,7 @@ impl Keyring {
             },
             epoch: Arc::clone(&epoch),
             environment: key.environment().clone(),
+            from: from(),
         }))
     }
 }
@@ -131,7 +144,8 @@ impl Miss {
     /// goes by memory where the store does not answer.
     pub(crate) async fn resolve(self: Box<Self>) -> Result<Principal, Denial> {
         let inner = &self.inner;
-        let by_memory = || inner.let_in_by_memory(&self.question.digest, &self.environment);
+        let by_memory =
+            || inner.let_in_by_memory(&self.question.digest, &self.environment, self.from);
         // Somebody else has just found that the store does not answer, and nobody has to find it
         // again, each for the length of a deadline. When the pause is over one of them does.
         if inner.cooldown.leaves_the_store_alone()
@@ -155,10 +169,11 @@ impl Miss {
             epoch,
             question,
             environment,
+            from,
         } = self;
         match inner.flights.join(inner, epoch, *question).await {
             // The clock is read after the wait: a key that ended meanwhile is dead.
-            Landing::Found(known) => inner.judge(known, environment, inner.clock.boot()),
+            Landing::Found(known) => inner.judge(known, environment, || *from, inner.clock.boot()),
             Landing::Unknown => Err(Denial::Dead(Dead::Unknown)),
             Landing::Unavailable(why) => Err(Denial::Unavailable(why)),
         }
@@ -172,14 +187,16 @@ impl Inner {
         &self,
         known: Arc<Known>,
         environment: &Environment,
+        from: impl FnOnce() -> Option<IpAddr>,
         now: BootTime,
     ) -> Result<Principal, Denial> {
         if let Some(dead) = death(&known, environment, now) {
             return Err(Denial::Dead(dead));
         }
+        let from = bound_to(&known, from).map_err(Denial::Dead)?;
         self.last_used
             .note(&known.usage, known.digest, now, &*self.clock);
-        Ok(Principal::new(known))
+        Ok(Principal::new(known).used_from(from))
     }
 }
 
@@ -193,5 +210,34 @@ pub(super) fn death(known: &Known, environment: &Environment, now: BootTime) -> 
         // The row is the truth, and it is what the caller's environment was checked against.
         Standing::Live if known.environment != *environment => Some(Dead::Environment),
         Standing::Live => None,
+    }
+}
+
+/// The address by which a key is let in; none if it may be used from anywhere, and then nobody
+/// asks for it.
+#[inline]
+pub(super) fn bound_to(
+    known: &Known,
+    from: impl FnOnce() -> Option<IpAddr>,
+) -> Result<Option<IpAddr>, Dead> {
+    match known.allowed_ips() {
+        None => Ok(None),
+        Some(allowed) => place(known.id(), allowed, from()).map(Some),
+    }
+}
+
+#[cold]
+fn place(key: &KeyId, allowed: &AllowedIps, from: Option<IpAddr>) -> Result<IpAddr, Dead> {
+    match from {
+        Some(from) if allowed.allows(from) => Ok(from),
+        Some(_) => Err(Dead::Address),
+        None => {
+            tracing::error!(
+                %key,
+                "a key may be used from some addresses only, and the address of the client is not \
+                 known: serve with the addresses of peers, and name the proxies in front"
+            );
+            Err(Dead::Address)
+        }
     }
 }

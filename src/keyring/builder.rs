@@ -10,6 +10,7 @@ use super::agreement::Agreement;
 use super::authority::SelfService;
 use super::cache::time_to_keep;
 use super::change::{Change, Listeners};
+use super::declared::{Declared, InvalidDeclaration};
 use super::epoch::CacheSizes;
 use super::flight::Flights;
 use super::idle::Idle;
@@ -17,14 +18,14 @@ use super::last_used::LastUsed;
 use super::once_found::OnceFound;
 use super::outage::Outage;
 use super::seen_revoked::SeenRevoked;
+use super::shared::Shared;
 use super::timeline::Timeline;
-use super::{Inner, Keyring, budget, cooldown, sync};
+use super::{Inner, Keyring, budget, cooldown, retention, sync};
 use crate::clock::{Clock, SystemClock};
 use crate::key::{
     ChecksumSecret, DigestAlgorithm, DigestHasherBuilder, ForeignFormat, InvalidFormat, KeyFormat,
 };
-use crate::scope::{Catalogue, InvalidScope, Roles};
-use crate::store::KeyStore;
+use crate::store::{KeyStore, Retention};
 
 /// Whoever wants to do without the store for longer wants another store.
 const LONGEST_OUTAGE_GRACE: Duration = Duration::from_hours(24);
@@ -36,7 +37,7 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
     prefix: Option<String>,
     environments: Vec<String>,
-    scopes: Option<Vec<String>>,
+    declared: Declared,
     self_renewal: bool,
     listeners: Listeners,
     keyed_checksum: Option<Vec<ChecksumSecret>>,
@@ -53,6 +54,7 @@ pub struct Builder {
     last_used_every: Duration,
     outage_grace: Option<Duration>,
     poll_when_idle: bool,
+    retention: Option<Retention>,
 }
 
 /// Why a keyring cannot be built like this. Always a mistake in the configuration: a store that
@@ -66,9 +68,9 @@ pub enum BuildError {
     /// The prefix, one of the environments, the secrets of the checksum, or a foreign format.
     #[error("this cannot be the form of a key")]
     Format(#[from] InvalidFormat),
-    /// One of the declared scopes.
-    #[error("this scope cannot be declared")]
-    Scope(#[from] InvalidScope),
+    /// One of the declared scopes or roles.
+    #[error("this cannot be declared")]
+    Declaration(#[from] InvalidDeclaration),
     /// The lease would be renewed too seldom.
     #[error(
         "the poll interval must be at most a quarter of max_staleness, so that a lost sync does \
@@ -138,7 +140,7 @@ impl Builder {
             clock: Arc::new(SystemClock),
             prefix: None,
             environments: vec!["live".to_owned()],
-            scopes: None,
+            declared: Declared::default(),
             self_renewal: false,
             listeners: Listeners::default(),
             keyed_checksum: None,
@@ -155,6 +157,7 @@ impl Builder {
             last_used_every: Duration::from_mins(5),
             outage_grace: None,
             poll_when_idle: true,
+            retention: None,
         }
     }
 
@@ -175,7 +178,58 @@ impl Builder {
     /// Declares the scopes that exist; others are refused when a key is made. Wildcards are
     /// granted all the same if they reach a declared scope. By default every scope exists.
     pub fn scopes(mut self, scopes: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
-        self.scopes = Some(owned(scopes));
+        self.declared.scopes = Some(owned(scopes));
+        self
+    }
+
+    /// Declares scopes that exist, besides those of [`scopes`](Self::scopes), each with what people
+    /// are told of it, in documents and on pages. May be called more than once.
+    ///
+    /// ```
+    /// # use portcullis::{Keyring, store::MemoryStore};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let keyring = Keyring::builder(MemoryStore::new())
+    ///     .prefix("acme")
+    ///     .describe_scopes([
+    ///         ("reports:read", "See reports."),
+    ///         ("reports:write", "Make and change reports."),
+    ///     ])
+    ///     .role("auditor", "Sees everything and changes nothing.", ["reports:read"])
+    ///     .build()?;
+    ///
+    /// let scopes = keyring.scopes().expect("some are declared");
+    /// assert_eq!(scopes.description(&"reports:read".parse()?), Some("See reports."));
+    /// let (name, auditor) = keyring.roles().iter().next().expect("one is known");
+    /// assert_eq!(name.as_str(), "auditor");
+    /// assert_eq!(auditor.grants().to_string(), "reports:read");
+    /// # Ok(()) }
+    /// ```
+    pub fn describe_scopes(
+        mut self,
+        scopes: impl IntoIterator<Item = (impl AsRef<str>, impl AsRef<str>)>,
+    ) -> Self {
+        let scopes = scopes.into_iter();
+        let scopes =
+            scopes.map(|(name, text)| (name.as_ref().to_owned(), text.as_ref().to_owned()));
+        self.declared.described.extend(scopes);
+        self
+    }
+
+    /// Gives keys a role to have: `grants` together under a name of 1 to 64 of `A-Za-z0-9._-`, and
+    /// what people are told of it. By default there are no roles.
+    ///
+    /// A key has roles by their names alone. What they grant is said here, and changes for every
+    /// key when the application starts with other words. **To take a role away takes what it
+    /// grants from every key that has it**: the name alone grants nothing, and such a key is named
+    /// in a warning. Where scopes are declared, each grant must be one that may be given.
+    pub fn role(
+        mut self,
+        name: &str,
+        description: &str,
+        grants: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Self {
+        let role = (name.to_owned(), description.to_owned(), owned(grants));
+        self.declared.roles.push(role);
         self
     }
 
@@ -308,6 +362,20 @@ impl Builder {
         self
     }
 
+    /// Deletes what is over when it has been kept for so long: keys that are revoked or expired,
+    /// and lines of their trail, by the clock of the store. Off by default: everything is kept.
+    /// Each at least an hour.
+    ///
+    /// A task in the background sees to it once an hour, in steps of 500 keys and 500 lines at
+    /// most, also while nobody asks anything. A deleted key is an unknown key; its trail stays until
+    /// it is old enough itself. A key that has made other keys stays as long as one of them is
+    /// there. Once a key is deleted nothing remembers its digest, so that a key with the same secret
+    /// could be [imported](Keyring::import) anew.
+    pub fn retention(mut self, retention: Retention) -> Self {
+        self.retention = Some(retention);
+        self
+    }
+
     /// **Weakens revocation.** Lets keys that were good keep working for this long after the lease
     /// is over, while the store is away. Off by default: then such requests are answered with 503.
     ///
@@ -341,6 +409,7 @@ impl Builder {
     /// that is away fails nothing: the gate answers 503 until it is back.
     pub fn build(self) -> Result<Keyring, BuildError> {
         let (poll_interval, _) = self.rhythm();
+        let retention = self.retention;
         let (keyring, followers) = self.assemble()?;
         let runtime = tokio::runtime::Handle::try_current().map_err(BuildError::NoRuntime)?;
         let Followers {
@@ -352,6 +421,9 @@ impl Builder {
         let weak: Weak<Inner> = Arc::downgrade(&keyring.inner);
         let store = Arc::clone(&keyring.inner.store);
         runtime.spawn(writing);
+        if let Some(retention) = retention {
+            runtime.spawn(retention::run(Arc::clone(&store), retention, gone.clone()));
+        }
         let rhythm = sync::Rhythm {
             poll: poll_interval,
             wake,
@@ -382,7 +454,7 @@ impl Builder {
             None => format,
         };
         let format = format.with_foreign(self.foreign)?;
-        let catalogue = self.scopes.map(Catalogue::new).transpose()?;
+        let (catalogue, roles) = self.declared.check()?;
         let hasher =
             DigestHasherBuilder::new().map_err(|error| BuildError::NoRandomness(error.into()))?;
         let wake = Arc::new(Notify::new());
@@ -396,7 +468,7 @@ impl Builder {
             clock: self.clock,
             format,
             catalogue,
-            roles: Roles::default(),
+            roles,
             agreement,
             listeners: self.listeners,
             self_service: SelfService {
@@ -417,6 +489,7 @@ impl Builder {
             cooldown: cooldown::Cooldown::new(),
             budget: budget::Budget::new(a_second, burst),
             outage: Outage::new(self.max_staleness, self.outage_grace),
+            shared: Shared::default(),
             seen_revoked: SeenRevoked::default(),
             max_staleness: self.max_staleness,
             max_staleness_nanos: u64::try_from(self.max_staleness.as_nanos()).unwrap_or(u64::MAX),
@@ -460,6 +533,15 @@ impl Builder {
         at_least("waiting requests", self.waiting_requests, 1)?;
         at_least("unknown look-ups a second", self.unknown_lookups.0, 1)?;
         at_least("unknown look-ups at once", self.unknown_lookups.1, 1)?;
+        let Retention { dead_keys, events } = self.retention.unwrap_or_default();
+        let kept = [
+            ("retention of dead keys", dead_keys),
+            ("retention of events", events),
+        ];
+        for (option, kept) in kept {
+            let kept = kept.unwrap_or(Duration::MAX);
+            at_least(option, kept, retention::SHORTEST)?;
+        }
         if let Some(grace) = self.outage_grace {
             let option = "dangerously_accept_known_keys_during_outage";
             at_least(option, grace, least)?;
@@ -512,7 +594,7 @@ impl fmt::Debug for Builder {
             .field("store", &self.store)
             .field("prefix", &self.prefix)
             .field("environments", &self.environments)
-            .field("scopes", &self.scopes)
+            .field("scopes", &self.declared.scopes)
             .field("max_staleness", &self.max_staleness)
             .field("poll_interval", &self.poll_interval)
             .field("lookup_deadline", &self.lookup_deadline)

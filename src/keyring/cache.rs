@@ -143,6 +143,7 @@ impl Cache {
 pub(super) mod tests {
     use super::*;
     use crate::principal::Span;
+    use crate::scope::Roles;
     use crate::store::{FoundKey, KeyName, KeyRecord, Metadata, Owner, Provenance};
     use crate::timestamp::Timestamp;
 
@@ -183,6 +184,7 @@ pub(super) mod tests {
             tag,
             Span::ENDLESS,
             Arc::default(),
+            &Roles::default(),
         ))
     }
 

@@ -158,10 +158,10 @@ impl Caller {
             Self::Opener if rows.ever_had_a_key => Err(Refusal::NotTheFirst),
             #[cfg(feature = "admin")]
             Self::Opener => Ok(Power::Unlimited),
-            Self::Key(_) => Held::by_row(roles, rows).map(Power::Limited),
+            Self::Key(principal) => Held::by_row(principal, roles, rows).map(Power::Limited),
             #[cfg(feature = "admin")]
-            Self::ConfinedKey(_) => {
-                let mut held = Held::by_row(roles, rows)?;
+            Self::ConfinedKey(principal) => {
+                let mut held = Held::by_row(principal, roles, rows)?;
                 held.grants = held.grants.within_own_owner();
                 Ok(Power::Limited(held))
             }
@@ -277,11 +277,12 @@ impl<'a> Power<'a> {
 
 impl<'a> Held<'a> {
     /// What a key holds by its own row, provided that it is alive.
-    fn by_row(roles: &'a Roles, rows: &'a Rows) -> Result<Self, Refusal> {
+    fn by_row(principal: &Principal, roles: &'a Roles, rows: &'a Rows) -> Result<Self, Refusal> {
         let row = rows.caller.as_ref().ok_or(Refusal::CallerDead)?;
         let secret_is_over = row.secret_expires_at.is_some_and(|end| end <= rows.now);
         let record = &row.record;
-        if secret_is_over || record.status(rows.now) != Status::Active {
+        let is_elsewhere = !principal.may_be_bound_to(record.allowed_ips.as_ref());
+        if secret_is_over || is_elsewhere || record.status(rows.now) != Status::Active {
             return Err(Refusal::CallerDead);
         }
         Ok(Self {

@@ -242,7 +242,14 @@ impl Flight {
         });
         let look_again = began.saturating_add(LOOKED_AT_AGAIN);
         let span = Span { look_again, ends };
-        let mut known = Known::new(found, digest, tag, span, usage);
+        let roles = &self.inner.roles;
+        let unknown: Vec<_> = roles.unknown(&found.record.roles).collect();
+        if !unknown.is_empty() {
+            let key = &found.record.id;
+            tracing::warn!(%key, ?unknown, "a key has roles that are not known, and grant nothing");
+        }
+        let mut known = Known::new(found, digest, tag, span, usage, roles);
+        known.share(&self.inner.shared);
         if refused {
             known.standing = Standing::Revoked;
         }

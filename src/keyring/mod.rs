@@ -17,6 +17,7 @@ mod cache;
 mod caller;
 mod change;
 mod cooldown;
+mod declared;
 mod epoch;
 mod flight;
 #[cfg(feature = "admin")]
@@ -36,9 +37,11 @@ mod on_behalf;
 mod once_found;
 mod outage;
 mod own_writes;
+mod retention;
 mod seen_revoked;
 #[cfg(feature = "admin")]
 mod session;
+mod shared;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -64,6 +67,7 @@ pub use builder::{BuildError, Builder};
 #[cfg(feature = "admin")]
 pub(crate) use caller::Caller;
 pub use change::Change;
+pub use declared::InvalidDeclaration;
 #[cfg(feature = "admin")]
 pub(crate) use foresee::Foreseen;
 pub use health::Health;
@@ -77,6 +81,7 @@ pub use new_key::{Created, Imported, InvalidNewKey, MadeElsewhere, NewKey};
 pub(crate) use on_behalf::{Made, Making, Recognisable};
 #[cfg(feature = "admin")]
 pub(crate) use session::Session;
+pub(crate) use shared::Shared;
 pub use writes::WriteError;
 
 /// The keys of a service: one handle that verifies, creates, lists, changes and revokes.
@@ -119,6 +124,7 @@ pub(crate) struct Inner {
     cooldown: cooldown::Cooldown,
     budget: budget::Budget,
     outage: outage::Outage,
+    shared: shared::Shared,
     seen_revoked: seen_revoked::SeenRevoked,
     max_staleness: Duration,
     max_staleness_nanos: u64,
@@ -146,6 +152,17 @@ impl Keyring {
     /// The declared environments, in the order of their declaration.
     pub fn environments(&self) -> &[Environment] {
         self.inner.format.environments()
+    }
+
+    /// The scopes that the application declares, with what people are told of them; `None` if it
+    /// declares none, and every scope exists.
+    pub fn scopes(&self) -> Option<&Catalogue> {
+        self.inner.catalogue.as_ref()
+    }
+
+    /// The roles that the application knows, what each grants, and what people are told of it.
+    pub fn roles(&self) -> &Roles {
+        &self.inner.roles
     }
 
     /// Whose time it is that counts here.

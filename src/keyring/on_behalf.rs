@@ -9,13 +9,14 @@ use super::limits::Limits;
 use super::new_key::{Created, Imported, MadeElsewhere, NewKey};
 use super::{Keyring, WriteError};
 use crate::key::{Environment, GenerateError, GeneratedKey, KeyDigest, KeyHint, KeyId, PlainKey};
-use crate::scope::{Grant, RoleSet, ScopeSet};
-#[cfg(feature = "admin")]
-use crate::scope::{Roles, Scope};
+use crate::scope::{Grant, RoleName, RoleSet, Scope, ScopeSet};
 use crate::store::{
     KeyRecord, Outcome, Owner, Refusal, ReplayKey, Rows, Subjects, Transacted, Whose,
 };
 use crate::timestamp::Timestamp;
+
+/// How many scopes or roles an error lists.
+const MOST_NAMED: usize = 50;
 
 /// A request that can be recognised when it comes again.
 #[derive(Clone, Copy, Debug)]
@@ -223,11 +224,29 @@ impl Keyring {
         roles: Option<&RoleSet>,
     ) -> Result<(), WriteError> {
         if let Some(grant) = scopes.and_then(|scopes| self.undeclared(scopes)) {
-            return Err(WriteError::UnknownScope(grant.to_string()));
+            return Err(self.unknown_scope(grant));
         }
         match roles.and_then(|roles| self.inner.roles.unknown(roles).next()) {
-            Some(role) => Err(WriteError::UnknownRole(role.to_string())),
+            Some(role) => Err(self.unknown_role(role)),
             None => Ok(()),
+        }
+    }
+
+    /// That this scope is none of those that are declared, which are named.
+    pub(crate) fn unknown_scope(&self, grant: &Grant) -> WriteError {
+        let catalogue = self.inner.catalogue.as_ref();
+        let known = catalogue.map(|catalogue| named(catalogue.iter().map(Scope::as_str)));
+        WriteError::UnknownScope {
+            scope: grant.to_string(),
+            known: known.unwrap_or_default(),
+        }
+    }
+
+    /// That this role is none of those that are known, which are named.
+    pub(crate) fn unknown_role(&self, role: &RoleName) -> WriteError {
+        WriteError::UnknownRole {
+            role: role.to_string(),
+            known: named(self.inner.roles.iter().map(|(name, _)| name.as_str())),
         }
     }
 
@@ -236,22 +255,22 @@ impl Keyring {
         scopes.iter().find(|grant| !self.declares(grant))
     }
 
-    /// The scopes that the application has declared, if it declares any.
-    #[cfg(feature = "admin")]
-    pub(crate) fn known_scopes(&self) -> impl Iterator<Item = &Scope> {
-        self.inner.catalogue.iter().flatten()
-    }
-
-    /// The roles that the application knows.
-    #[cfg(feature = "admin")]
-    pub(crate) fn known_roles(&self) -> &Roles {
-        &self.inner.roles
-    }
-
     /// Whether the application has declared this, or declares nothing.
     pub(crate) fn declares(&self, grant: &Grant) -> bool {
         let catalogue = self.inner.catalogue.as_ref();
         catalogue.is_none_or(|catalogue| catalogue.permits(grant))
+    }
+}
+
+/// A list for an error; of a long one the beginning.
+fn named<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.collect();
+    match names.split_at_checked(MOST_NAMED) {
+        _ if names.is_empty() => "none".to_owned(),
+        Some((first, rest)) if !rest.is_empty() => {
+            format!("{} and {} more", first.join(", "), rest.len())
+        }
+        _ => names.join(", "),
     }
 }
 

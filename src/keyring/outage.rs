@@ -8,12 +8,13 @@
 //! after the look-up has failed: whatever was revoked here meanwhile has moved the tag, and a swap
 //! of the epoch has left nothing to find.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::Inner;
-use super::authorize::death;
+use super::authorize::{bound_to, death};
 use crate::key::{Environment, KeyDigest};
 use crate::principal::Principal;
 
@@ -50,6 +51,7 @@ impl Inner {
         &self,
         digest: &KeyDigest,
         environment: &Environment,
+        from: Option<IpAddr>,
     ) -> Option<Principal> {
         let epoch = self.timeline.current();
         let reading = epoch.freshness.read(digest.shard().into());
@@ -58,6 +60,7 @@ impl Inner {
         if death(&known, environment, now).is_some() {
             return None;
         }
+        let from = bound_to(&known, || from).ok()?;
         let principal = if reading.is_trusted(now.as_nanos(), self.max_staleness_nanos) {
             Principal::new(Arc::clone(&known))
         } else {
@@ -73,6 +76,6 @@ impl Inner {
         };
         self.last_used
             .note(&known.usage, known.digest, now, &*self.clock);
-        Some(principal)
+        Some(principal.used_from(from))
     }
 }

@@ -37,11 +37,21 @@ pub enum WriteError {
     #[error("the environment {0:?} is not declared")]
     UnknownEnvironment(String),
     /// The application declares its scopes, and this is none of them. Nothing was written.
-    #[error("the scope {0:?} is not declared")]
-    UnknownScope(String),
+    #[error("the scope {scope:?} is not declared; declared are {known}")]
+    UnknownScope {
+        /// As it was asked for.
+        scope: String,
+        /// The scopes that are declared.
+        known: String,
+    },
     /// The application does not know this role. Nothing was written.
-    #[error("the role {0:?} is not known")]
-    UnknownRole(String),
+    #[error("the role {role:?} is not known; known are {known}")]
+    UnknownRole {
+        /// As it was asked for.
+        role: String,
+        /// The roles that are known.
+        known: String,
+    },
     /// The store failed. Nothing was written.
     #[error("the change could not be written")]
     Store(#[source] StoreError),

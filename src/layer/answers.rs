@@ -1,6 +1,8 @@
 //! The answers of a gate to what it refuses, made when the gate is and copied for each refusal:
 //! whoever floods a service with nonsense is not to make it write JSON.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, Response, StatusCode};
@@ -21,6 +23,7 @@ pub(crate) struct Answers {
     invalid_token: Answer,
     /// Its challenge depends on the route.
     insufficient_scope: Answer,
+    outside_resources: Answer,
     unavailable: Answer,
     misconfigured: Answer,
 }
@@ -45,6 +48,7 @@ impl Answers {
                 "insufficient_scope",
                 &types,
             ),
+            outside_resources: answer(Reason::OutsideResources(Arc::default())),
             unavailable: answer(Reason::Unavailable(Unavailable::StoreFailed)),
             misconfigured: answer(Reason::Misconfigured),
             realm,
@@ -76,6 +80,7 @@ impl Answers {
             Reason::Malformed(_) => &self.malformed,
             Reason::TooLong | Reason::NotAKey(_) | Reason::Dead(_) => &self.invalid_token,
             Reason::InsufficientScope(_) => &self.insufficient_scope,
+            Reason::OutsideResources(_) => &self.outside_resources,
             Reason::Unavailable(_) => &self.unavailable,
             Reason::Misconfigured => &self.misconfigured,
         };
@@ -128,8 +133,6 @@ pub(super) fn retry_after(rejection: &Rejection) -> Option<HeaderValue> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use http::header::CONTENT_TYPE;
 
     use super::*;
@@ -146,6 +149,7 @@ mod tests {
             Reason::NotAKey(NotAKey::Checksum),
             Reason::Dead(Dead::Revoked),
             Reason::InsufficientScope(demand),
+            Reason::OutsideResources("project".into()),
             Reason::Unavailable(Unavailable::Overloaded),
             Reason::Misconfigured,
         ];

@@ -42,7 +42,12 @@ impl Realm {
                 "Bearer realm={realm}, error=\"insufficient_scope\", scope=\"{}\"",
                 demand.challenge_value()
             ),
-            Reason::Malformed(_) | Reason::TooLong | Reason::NotAKey(_) | Reason::Dead(_) => {
+            // RFC 6750 section 3: the scope is said where there is one that would help.
+            Reason::OutsideResources(_)
+            | Reason::Malformed(_)
+            | Reason::TooLong
+            | Reason::NotAKey(_)
+            | Reason::Dead(_) => {
                 format!("Bearer realm={realm}, error=\"{}\"", rejection.code())
             }
             Reason::Unavailable(_) | Reason::Misconfigured => return None,
@@ -93,6 +98,10 @@ mod tests {
             (
                 Reason::InsufficientScope(Arc::new(Demand::all(["b:x", "a"]))),
                 Some(r#"Bearer realm="api", error="insufficient_scope", scope="a b:x""#),
+            ),
+            (
+                Reason::OutsideResources("project".into()),
+                Some(r#"Bearer realm="api", error="insufficient_scope""#),
             ),
             (Reason::Unavailable(Unavailable::Deadline), None),
             (Reason::Misconfigured, None),

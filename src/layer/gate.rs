@@ -6,10 +6,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{Entry, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+#[cfg(feature = "admin")]
+use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Response};
 
 use super::answers::{Answers, retry_after};
 use super::authentication::Authentication;
+use super::client::ClientAddress;
 use super::form::Form;
 use super::grpc;
 use super::rejection::{Reason, Rejection};
@@ -69,6 +72,7 @@ pub(crate) struct Gate {
     pub(crate) grpc: bool,
     /// `None`: all that are declared, which is one. The layer sees to that.
     pub(crate) environments: Option<Vec<Environment>>,
+    pub(crate) client: ClientAddress,
 }
 
 /// What can be said of a request at once.
@@ -98,6 +102,7 @@ impl Gate {
             keep_credential: false,
             grpc: false,
             environments: None,
+            client: ClientAddress::peer(),
         }
     }
 
@@ -128,25 +133,32 @@ impl Gate {
                 Sight::Anonymous
             }
             Credential::TooLong { .. } => Sight::Refused(Reason::TooLong),
-            Credential::Presented { token, place } => match self.judge(token) {
-                Ok(Judged::Now(Ok(principal))) => Sight::Allowed(principal, place),
-                Ok(Judged::Now(Err(denial))) => {
-                    Sight::Refused(Rejection::from(denial).into_reason())
+            Credential::Presented { token, place } => {
+                match self.judge(token, headers, extensions) {
+                    Ok(Judged::Now(Ok(principal))) => Sight::Allowed(principal, place),
+                    Ok(Judged::Now(Err(denial))) => {
+                        Sight::Refused(Rejection::from(denial).into_reason())
+                    }
+                    Ok(Judged::Later(miss)) => Sight::Ask(miss, place),
+                    // Only now: what is a key is a bearer token, too, and need not be looked at twice.
+                    Err(Reason::NotAKey(_)) if !credential::is_bearer_token(token) => {
+                        Sight::Refused(Reason::Malformed(Malformed::NotBearerToken))
+                    }
+                    Err(reason) => Sight::Refused(reason),
                 }
-                Ok(Judged::Later(miss)) => Sight::Ask(miss, place),
-                // Only now: what is a key is a bearer token, too, and need not be looked at twice.
-                Err(Reason::NotAKey(_)) if !credential::is_bearer_token(token) => {
-                    Sight::Refused(Reason::Malformed(Malformed::NotBearerToken))
-                }
-                Err(reason) => Sight::Refused(reason),
-            },
+            }
         }
     }
 
     /// Everything that can be said of a token without asking: its form comes first, so that what
     /// cannot be a key costs neither a hash nor a look-up.
     #[inline]
-    fn judge(&self, token: &[u8]) -> Result<Judged, Reason> {
+    fn judge(
+        &self,
+        token: &[u8],
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> Result<Judged, Reason> {
         let key = self
             .keyring
             .format()
@@ -155,14 +167,21 @@ impl Gate {
         if !self.accepts(key.environment()) {
             return Err(Reason::Dead(Dead::Environment));
         }
-        Ok(self.keyring.authorize(&key))
+        Ok(self
+            .keyring
+            .authorize(&key, || self.client.of(headers, extensions)))
     }
 
     /// Judges a token, waiting for a look-up if that is what it takes, and by no outage grace: who
     /// is about to ask for changes would rather wait for the store.
     #[cfg(feature = "admin")]
-    pub(crate) async fn authenticate(&self, token: &[u8]) -> Result<Principal, Rejection> {
-        match self.judge(token).map_err(Rejection::new)? {
+    pub(crate) async fn authenticate(
+        &self,
+        token: &[u8],
+        parts: &Parts,
+    ) -> Result<Principal, Rejection> {
+        let judged = self.judge(token, &parts.headers, &parts.extensions);
+        match judged.map_err(Rejection::new)? {
             Judged::Now(answer) => answer.map_err(Rejection::from),
             Judged::Later(miss) => miss.by_store().await.map_err(Rejection::from),
         }

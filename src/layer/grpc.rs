@@ -53,6 +53,7 @@ fn status(reason: &Reason) -> (u16, &'static str) {
         }
         // PERMISSION_DENIED
         Reason::InsufficientScope(_) => (7, "the API key lacks the scope"),
+        Reason::OutsideResources(_) => (7, "the API key is restricted to other resources"),
         // UNAVAILABLE
         Reason::Unavailable(_) => (14, "temporarily unavailable"),
         // INTERNAL
@@ -82,6 +83,7 @@ mod tests {
             (Reason::Dead(Dead::Revoked), "16"),
             (Reason::Dead(Dead::Unknown), "16"),
             (Reason::InsufficientScope(Arc::new(Demand::all(["a"]))), "7"),
+            (Reason::OutsideResources("project".into()), "7"),
             (Reason::Unavailable(Unavailable::Deadline), "14"),
             (Reason::Misconfigured, "13"),
         ];

@@ -19,6 +19,8 @@ mod grpc;
 mod problem;
 mod rejection;
 mod require;
+#[cfg(feature = "axum")]
+mod resource;
 mod service;
 
 use std::fmt;
@@ -46,6 +48,8 @@ pub use rejection::{Reason, Rejection};
 #[cfg(feature = "axum")]
 pub(crate) use require::misconfigured;
 pub use require::{Require, RequireFuture, RequireLayer, require_all, require_any, require_scope};
+#[cfg(feature = "axum")]
+pub use resource::{RequireResource, RequireResourceLayer, require_resource};
 pub use service::ApiKeyService;
 
 use crate::credential::Place;
@@ -167,6 +171,28 @@ impl ApiKeyLayer {
             .collect();
         self.gate_mut().environments = Some(accepted?);
         Ok(self)
+    }
+
+    /// How to tell from which address a request comes, for keys that may be used
+    /// [from some only](crate::allowed_ips). Defaults to the address of the peer, which has to be in
+    /// the request: by [`PeerAddress`], or by axum's `ConnectInfo<SocketAddr>` with the feature
+    /// `axum`. Where it is not known, such keys are dead.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use portcullis::{ApiKeyLayer, Keyring, store::MemoryStore};
+    /// use http::HeaderName;
+    /// use portcullis::layer::ClientAddress;
+    ///
+    /// # let keyring = Keyring::builder(MemoryStore::new()).prefix("acme").build()?;
+    /// let header = HeaderName::from_static("x-forwarded-for");
+    /// let layer = ApiKeyLayer::new(keyring)
+    ///     .client_address(ClientAddress::behind(header, ["10.0.0.0/8"])?);
+    /// # Ok(()) }
+    /// ```
+    pub fn client_address(mut self, client: ClientAddress) -> Self {
+        self.gate_mut().client = client;
+        self
     }
 
     /// The realm in challenges. Defaults to `api`.

@@ -50,12 +50,15 @@ pub enum Reason {
     /// A good key without the scope that the route demands. 403.
     #[error("the key lacks the scope: {0:?}")]
     InsufficientScope(Arc<Demand>),
+    /// A good key that may not be used on what the route is about, a thing of this kind. 403.
+    #[error("the key is restricted to other resources of the kind {0}")]
+    OutsideResources(Arc<str>),
     /// Nothing can be said at the moment. 503.
     #[error("unavailable: {0}")]
     Unavailable(Unavailable),
     /// A handler or a layer asked for a principal where no [`ApiKeyLayer`](crate::ApiKeyLayer)
-    /// ran. 500.
-    #[error("no ApiKeyLayer ran before a principal was asked for")]
+    /// ran, or for a path parameter that the route does not have. 500.
+    #[error("a layer or a handler asked for what its route does not have")]
     Misconfigured,
 }
 
@@ -80,7 +83,7 @@ impl Rejection {
             Reason::MissingCredentials | Reason::TooLong | Reason::NotAKey(_) | Reason::Dead(_) => {
                 StatusCode::UNAUTHORIZED
             }
-            Reason::InsufficientScope(_) => StatusCode::FORBIDDEN,
+            Reason::InsufficientScope(_) | Reason::OutsideResources(_) => StatusCode::FORBIDDEN,
             Reason::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Reason::Misconfigured => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -92,7 +95,7 @@ impl Rejection {
             Reason::MissingCredentials => "missing_credentials",
             Reason::Malformed(_) => "invalid_request",
             Reason::TooLong | Reason::NotAKey(_) | Reason::Dead(_) => "invalid_token",
-            Reason::InsufficientScope(_) => "insufficient_scope",
+            Reason::InsufficientScope(_) | Reason::OutsideResources(_) => "insufficient_scope",
             Reason::Unavailable(_) => "unavailable",
             Reason::Misconfigured => "misconfigured",
         }

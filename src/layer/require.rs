@@ -110,15 +110,10 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let kind = match check(&self.demand, &mut request) {
-            None => Kind::Inner {
-                future: self.inner.call(request),
-            },
-            Some(response) => Kind::Refused {
-                response: Some(response),
-            },
-        };
-        RequireFuture { kind }
+        match check(&self.demand, &mut request) {
+            None => RequireFuture::inner(self.inner.call(request)),
+            Some(response) => RequireFuture::refused(response),
+        }
     }
 }
 
@@ -152,7 +147,7 @@ pub(crate) fn misconfigured(form: Form) -> Response<Bytes> {
 }
 
 pin_project! {
-    /// Response future of [`Require`].
+    /// Response future of [`Require`] and its kin.
     pub struct RequireFuture<F> {
         #[pin]
         kind: Kind<F>,
@@ -164,6 +159,19 @@ pin_project! {
     enum Kind<F> {
         Inner { #[pin] future: F },
         Refused { response: Option<Response<Bytes>> },
+    }
+}
+
+impl<F> RequireFuture<F> {
+    pub(super) fn inner(future: F) -> Self {
+        let kind = Kind::Inner { future };
+        Self { kind }
+    }
+
+    pub(super) fn refused(response: Response<Bytes>) -> Self {
+        let response = Some(response);
+        let kind = Kind::Refused { response };
+        Self { kind }
     }
 }
 

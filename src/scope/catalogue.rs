@@ -1,6 +1,6 @@
 //! The scopes that an application knows.
 
-use std::{slice, sync::Arc};
+use std::{collections::BTreeMap, slice, sync::Arc};
 
 use super::{Grant, InvalidScope, Scope};
 
@@ -19,7 +19,20 @@ use super::{Grant, InvalidScope, Scope};
 /// # Ok::<(), portcullis::scope::InvalidScope>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Catalogue(Arc<[Scope]>);
+pub struct Catalogue {
+    scopes: Arc<[Scope]>,
+    descriptions: Arc<BTreeMap<Scope, Box<str>>>,
+}
+
+/// What people are told of the reserved scopes, unless the application has its own words.
+const RESERVED: [(&str, &str); 3] = [
+    ("keys:admin", "Manage the keys of every owner."),
+    ("keys:read", "See the keys of the same owner."),
+    (
+        "keys:write",
+        "Make, change and revoke keys of the same owner.",
+    ),
+];
 
 impl Catalogue {
     /// The catalogue of these plain scopes and the three reserved ones.
@@ -37,13 +50,44 @@ impl Catalogue {
     pub fn new(
         scopes: impl IntoIterator<Item = impl AsRef<str>>,
     ) -> Result<Catalogue, InvalidScope> {
+        Self::described(scopes.into_iter().map(|scope| (scope, None::<&str>)))
+    }
+
+    /// The same, with what people are told of each scope, if they are told anything. Of two
+    /// descriptions of one scope the last counts, also of a reserved one.
+    ///
+    /// # Errors
+    ///
+    /// The [`InvalidScope`] of the first text that is no plain scope.
+    ///
+    /// ```
+    /// use portcullis::scope::Catalogue;
+    ///
+    /// let known = Catalogue::described([("reports:read", Some("See reports."))])?;
+    /// assert_eq!(known.description(&"reports:read".parse()?), Some("See reports."));
+    /// # Ok::<(), portcullis::scope::InvalidScope>(())
+    /// ```
+    pub fn described(
+        scopes: impl IntoIterator<Item = (impl AsRef<str>, Option<impl AsRef<str>>)>,
+    ) -> Result<Catalogue, InvalidScope> {
         let mut known: Vec<Scope> = Scope::reserved().collect();
-        for scope in scopes {
-            known.push(scope.as_ref().parse()?);
+        let mut descriptions = BTreeMap::new();
+        for (scope, description) in RESERVED {
+            descriptions.insert(scope.parse()?, description.into());
+        }
+        for (scope, description) in scopes {
+            let scope: Scope = scope.as_ref().parse()?;
+            if let Some(description) = description {
+                descriptions.insert(scope.clone(), description.as_ref().into());
+            }
+            known.push(scope);
         }
         known.sort_unstable();
         known.dedup();
-        Ok(Self(known.into()))
+        Ok(Self {
+            scopes: known.into(),
+            descriptions: Arc::new(descriptions),
+        })
     }
 
     /// Whether a key may be given `grant`.
@@ -55,7 +99,7 @@ impl Catalogue {
         if grant.is_wildcard() {
             grant.as_str() == "*" || self.iter().any(|scope| grant.allows(scope))
         } else {
-            self.0
+            self.scopes
                 .binary_search_by(|scope| scope.as_str().cmp(grant.as_str()))
                 .is_ok()
         }
@@ -63,7 +107,13 @@ impl Catalogue {
 
     /// The scopes, sorted, the three reserved ones among them.
     pub fn iter(&self) -> slice::Iter<'_, Scope> {
-        self.0.iter()
+        self.scopes.iter()
+    }
+
+    /// What people are told of this scope.
+    #[must_use]
+    pub fn description(&self, scope: &Scope) -> Option<&str> {
+        self.descriptions.get(scope).map(|text| &**text)
     }
 }
 
@@ -117,6 +167,32 @@ mod tests {
         let names: Vec<&str> = (&known).into_iter().map(AsRef::as_ref).collect();
         assert_eq!(names, ["keys:admin", "keys:read", "keys:write"]);
         assert!(known.permits(&"*".parse().unwrap()));
+    }
+
+    #[test]
+    fn descriptions_are_those_of_the_application_where_it_has_any() {
+        let known = Catalogue::described([
+            ("a", Some("first")),
+            ("a", Some("last")),
+            ("a", None),
+            ("b", None),
+            ("keys:read", Some("Look.")),
+        ]);
+        let known = known.unwrap();
+        let cases = [
+            ("a", Some("last")),
+            ("b", None),
+            ("c", None),
+            ("keys:read", Some("Look.")),
+            ("keys:admin", Some("Manage the keys of every owner.")),
+        ];
+        for (scope, expected) in cases {
+            let told = known.description(&scope.parse().unwrap());
+            assert_eq!(told, expected, "{scope}");
+        }
+        for scope in &Catalogue::new([""; 0]).unwrap() {
+            assert!(known.description(scope).is_some(), "{scope}");
+        }
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub use grant::Grant;
 pub use invalid::InvalidScope;
 pub use name::Scope;
 pub use role::{InvalidRole, RoleName, RoleSet};
-pub use roles::Roles;
+pub use roles::{Role, Roles};
 pub use set::{ScopeSet, TooManyScopes};
 
 pub(crate) use name::is_valid_demand;

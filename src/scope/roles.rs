@@ -1,4 +1,4 @@
-//! What each role grants.
+//! What each role grants, and what it is for.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -16,21 +16,56 @@ use super::{Grant, RoleName, RoleSet, ScopeSet};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Roles(Arc<BTreeMap<RoleName, ScopeSet>>);
+pub struct Roles(Arc<BTreeMap<RoleName, Role>>);
+
+/// A role: what it grants, and what people are told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Role {
+    description: Box<str>,
+    grants: ScopeSet,
+}
+
+impl Role {
+    /// One that grants this.
+    pub fn new(description: &str, grants: ScopeSet) -> Self {
+        Self {
+            description: description.into(),
+            grants,
+        }
+    }
+
+    /// What it is for, in the words of the application.
+    #[must_use]
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// What it grants.
+    #[must_use]
+    pub fn grants(&self) -> &ScopeSet {
+        &self.grants
+    }
+}
 
 impl Roles {
-    /// These roles. Of two with one name the last counts.
+    /// These roles without descriptions. Of two with one name the last counts.
     pub fn new(roles: impl IntoIterator<Item = (RoleName, ScopeSet)>) -> Self {
+        let roles = roles.into_iter();
+        Self::described(roles.map(|(name, grants)| (name, Role::new("", grants))))
+    }
+
+    /// These roles. Of two with one name the last counts.
+    pub fn described(roles: impl IntoIterator<Item = (RoleName, Role)>) -> Self {
         Self(Arc::new(roles.into_iter().collect()))
     }
 
     /// What this role grants; `None` if the application does not know it.
     pub fn grants(&self, role: &RoleName) -> Option<&ScopeSet> {
-        self.0.get(role)
+        self.0.get(role).map(Role::grants)
     }
 
-    /// The roles, sorted by name, and what each grants.
-    pub fn iter(&self) -> impl Iterator<Item = (&RoleName, &ScopeSet)> {
+    /// The roles, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&RoleName, &Role)> {
         self.0.iter()
     }
 
@@ -84,6 +119,16 @@ mod tests {
         }
         let names = RoleSet::from_stored("no u1 u2").unwrap();
         assert!(roles.unknown(&names).map(RoleName::as_str).eq(["u1", "u2"]));
+    }
+
+    #[test]
+    fn descriptions_are_kept() {
+        let role = Role::new("may look", set("a"));
+        let roles = Roles::described([("reads".parse().unwrap(), role)]);
+        let told = roles
+            .iter()
+            .map(|(name, role)| (name.as_str(), role.description()));
+        assert_eq!(told.collect::<Vec<_>>(), [("reads", "may look")]);
     }
 
     #[test]

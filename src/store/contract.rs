@@ -30,8 +30,8 @@ use crate::timestamp::Timestamp;
 /// - **One snapshot.** The parts of a [`LookUp`] or a [`SyncReport`] come from one snapshot.
 /// - **Acknowledged means committed**, and durable against a crash of the process and, as far as
 ///   the medium allows, of the machine.
-/// - **Cancellation.** A keyring drops the future of a read, or of a [`touch`](KeyStore::touch),
-///   when its deadline is over, and runs [`transact`](KeyStore::transact) on a task of its own to
+/// - **Cancellation.** A keyring drops the future of a read, of a [`touch`](KeyStore::touch), or of
+///   a [`prune`](KeyStore::prune), when its deadline is over, and runs [`transact`](KeyStore::transact) on a task of its own to
 ///   its end. None of them may leave a transaction open.
 /// - **Revoked stays revoked.** No update clears or moves the moment of a revocation.
 /// - **The trail.** The event of a decision is written in the transaction that carries it out. A

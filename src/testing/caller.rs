@@ -19,7 +19,8 @@ use crate::layer::{
     Authentication, Gate, ProblemTypes, Realm, Responder, ResponseBody, ResponseFuture,
 };
 use crate::principal::{Known, Principal, Span};
-use crate::scope::ScopeSet;
+use crate::resources::Resources;
+use crate::scope::{RoleName, RoleSet, Roles, ScopeSet};
 use crate::store::{FoundKey, KeyName, KeyRecord, MemoryStore, Metadata, Owner, Provenance};
 use crate::timestamp::Timestamp;
 
@@ -47,6 +48,8 @@ use crate::timestamp::Timestamp;
 pub struct CallerLayer {
     /// `None` is nobody.
     key: Option<KeyRecord>,
+    /// What each of its roles grants.
+    roles: Vec<(RoleName, ScopeSet)>,
     in_outage: bool,
     gate: Gate,
 }
@@ -87,7 +90,7 @@ pub fn caller(owner: &str) -> CallerLayer {
             environment: expect("its environment", "live".parse()),
             hint: expect("its hint", KeyHint::from_stored("test_live_0000")),
             scopes: ScopeSet::empty(),
-            roles: crate::scope::RoleSet::empty(),
+            roles: RoleSet::empty(),
             resources: None,
             allowed_ips: None,
             enabled: true,
@@ -99,6 +102,7 @@ pub fn caller(owner: &str) -> CallerLayer {
             last_used_at: None,
             previous: None,
         }),
+        roles: Vec::new(),
         in_outage: false,
         gate: gate(),
     }
@@ -112,6 +116,7 @@ pub fn caller(owner: &str) -> CallerLayer {
 pub fn anonymous() -> CallerLayer {
     CallerLayer {
         key: None,
+        roles: Vec::new(),
         in_outage: false,
         gate: gate(),
     }
@@ -144,6 +149,48 @@ impl CallerLayer {
         match ScopeSet::parse(scopes) {
             Ok(scopes) => key.scopes = scopes,
             Err(why) => panic!("a scope that no test caller can hold: {why}"),
+        }
+        self
+    }
+
+    /// A role of the caller's key, besides those that it has, and what the application says that
+    /// it grants: no keyring is asked.
+    ///
+    /// # Panics
+    ///
+    /// If there can be no such role, or if the caller is anonymous.
+    #[track_caller]
+    pub fn role(mut self, name: &str, grants: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        let key = self.key_mut("role");
+        let names = key.roles.iter().map(RoleName::as_str).chain([name]);
+        key.roles = match RoleSet::parse(names) {
+            Ok(roles) => roles,
+            Err(why) => panic!("a role that no test caller can have: {why}"),
+        };
+        match (name.parse(), ScopeSet::parse(grants)) {
+            (Ok(name), Ok(grants)) => self.roles.push((name, grants)),
+            (Err(why), _) => panic!("a role that no test caller can have: {why}"),
+            (_, Err(why)) => panic!("the role {name:?} of a test caller cannot grant this: {why}"),
+        }
+        self
+    }
+
+    /// What the caller's key is restricted to: of each kind these ids. Without a call it may be
+    /// used on everything, and with none named on nothing.
+    ///
+    /// # Panics
+    ///
+    /// If no key can be restricted so, or if the caller is anonymous.
+    #[track_caller]
+    pub fn resources<K, I>(mut self, resources: impl IntoIterator<Item = (K, I)>) -> Self
+    where
+        K: AsRef<str>,
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        let key = self.key_mut("resources");
+        match Resources::new(resources) {
+            Ok(resources) => key.resources = Some(resources),
+            Err(why) => panic!("resources that no test caller can have: {why}"),
         }
         self
     }
@@ -281,8 +328,8 @@ impl CallerLayer {
             secret_expires_at: None,
             secret_last_used_at: None,
         };
-        let known = Known::new(found, digest, 0, Span::ENDLESS, Arc::new(Usage::default()));
-        let known = Arc::new(known);
+        let (usage, roles) = (Arc::new(Usage::default()), Roles::new(self.roles.clone()));
+        let known = Arc::new(Known::new(found, digest, 0, Span::ENDLESS, usage, &roles));
         Some(if self.in_outage {
             Principal::in_outage(known)
         } else {

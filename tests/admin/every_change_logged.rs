@@ -17,8 +17,7 @@ async fn a_change_is_one_line_with_who_and_which_and_nothing_else() {
     log::listen();
     for desk in Desk::everywhere().await {
         taken();
-        let body =
-            r#"{"name": "TYPED", "owner": "TYPED", "scopes": ["TYPED"], "metadata": {"TYPED": 1}}"#;
+        let body = r#"{"name": "TYPED", "owner": "OW\u202eNER=1", "scopes": ["TYPED"], "metadata": {"TYPED": 1}}"#;
         let made = desk.post(TOKEN, "/keys", body).await.ok();
         let (id, path) = (made.id(), format!("/keys/{}", made.id()));
         let mut secrets = vec![made.secret()];
@@ -28,6 +27,9 @@ async fn a_change_is_one_line_with_who_and_which_and_nothing_else() {
             assert!(lines[0].contains(what), "{what}: {lines:?}");
             assert!(lines[0].contains("admin-token"), "{what}: {lines:?}");
             assert!(!lines[0].contains("TYPED"), "{what}: {lines:?}");
+            let stop = what.contains("stop");
+            let owner = lines[0].contains(r#"owner="OW\u{202e}NER=1""#);
+            assert!(owner || stop, "{what}: {lines:?}");
             lines[0].clone()
         };
         let quiet = |what: &str| assert_eq!(taken(), Vec::<String>::new(), "{what}");
@@ -35,7 +37,11 @@ async fn a_change_is_one_line_with_who_and_which_and_nothing_else() {
         desk.patch(TOKEN, &path, r#"{"name": "TYPED too"}"#)
             .await
             .ok();
-        assert!(said("key changed").contains(&id));
+        let line = said("key changed");
+        assert!(
+            line.contains(&id) && line.contains(r#"fields="name""#),
+            "{line}"
+        );
         desk.patch(TOKEN, &path, r#"{"name": "TYPED too"}"#)
             .await
             .ok();

@@ -1,6 +1,8 @@
 //! A router on a fresh store, and what holds for every one of its answers.
 
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
@@ -9,7 +11,7 @@ use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{Method, Request};
 use http_body_util::BodyExt;
 use portcullis::Keyring;
-use portcullis::admin::{Admin, LeakReports};
+use portcullis::admin::{Admin, LeakReports, TrustedCaller};
 use portcullis::key::KeyFormat;
 use portcullis::keyring::{Builder, Expiry, NewKey};
 use portcullis::store::{KeyStore, MemoryStore, SqliteStore};
@@ -46,7 +48,7 @@ macro_rules! on_every_store {
 
 pub(crate) const ADMIN_TOKEN: &str = "2b7e151628aed2a6abf7158809cf4f3c";
 
-/// The router under `/admin`, on a keyring and a store whose clock stands still on
+/// The router under `/admin` and that for customers under `/mine`, on a keyring and a store whose clock stands still on
 /// 2030-01-01T00:00:00Z until it is told to move.
 pub(crate) struct World {
     pub(crate) router: Router,
@@ -108,11 +110,29 @@ impl World {
     }
 
     pub(crate) async fn sqlite() -> Self {
+        Self::sqlite_with(|builder| builder, with_leaks).await
+    }
+
+    /// One on each store, with these options.
+    pub(crate) async fn everywhere(
+        options: impl Fn(Builder) -> Builder,
+        admin: impl Fn(Admin) -> Admin,
+    ) -> [Self; 2] {
+        [
+            Self::with(&options, &admin),
+            Self::sqlite_with(&options, &admin).await,
+        ]
+    }
+
+    async fn sqlite_with(
+        options: impl FnOnce(Builder) -> Builder,
+        admin: impl FnOnce(Admin) -> Admin,
+    ) -> Self {
         let (clock, folder) = (FakeClock::new(), tempfile::tempdir().unwrap());
         let url = format!("sqlite://{}", folder.path().join("keys.db").display());
-        let options = SqliteStore::options(&url).clock(Arc::new(clock.clone()));
-        let store = options.connect().await.unwrap();
-        Self::on(store, clock, Some(folder), |builder| builder, with_leaks)
+        let store = SqliteStore::options(&url).clock(Arc::new(clock.clone()));
+        let store = store.connect().await.unwrap();
+        Self::on(store, clock, Some(folder), options, admin)
     }
 
     fn on(
@@ -130,9 +150,11 @@ impl World {
         let builder = builder.clock(Arc::new(clock.clone()));
         let keyring = options(builder).build().unwrap();
         let with_token = Admin::new(keyring.clone()).bootstrap_token(ADMIN_TOKEN);
-        let router = admin(with_token.unwrap()).router();
+        let admin = admin(with_token.unwrap());
+        let customers = admin.clone().self_service_router();
+        let router = Router::new().nest("/admin", admin.router());
         Self {
-            router: Router::new().nest("/admin", router),
+            router: router.nest("/mine", customers),
             keyring,
             store,
             faults,
@@ -252,6 +274,40 @@ impl World {
         reply.check(parts.status, &method, &what);
         reply
     }
+}
+
+/// What becomes of all of these, none of which waits for another.
+pub(crate) async fn at_once<F: Future>(all: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut running: Vec<_> = all.map(Box::pin).collect();
+    let mut outputs: Vec<Option<F::Output>> = running.iter().map(|_| None).collect();
+    poll_fn(|cx| {
+        for (one, output) in running.iter_mut().zip(&mut outputs) {
+            if output.is_none()
+                && let Poll::Ready(ready) = one.as_mut().poll(cx)
+            {
+                *output = Some(ready);
+            }
+        }
+        if outputs.iter().all(Option::is_some) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+    outputs.into_iter().flatten().collect()
+}
+
+/// The same on behalf of somebody who is signed in.
+pub(crate) fn signed_in(
+    caller: &TrustedCaller,
+    method: Method,
+    path: &str,
+    body: impl Into<Body>,
+) -> Request<Body> {
+    let mut request = request(method, path, "", body);
+    request.extensions_mut().insert(caller.clone());
+    request
 }
 
 fn with_leaks(admin: Admin) -> Admin {

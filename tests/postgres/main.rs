@@ -11,6 +11,7 @@ mod opening;
 mod overlapping;
 mod owners;
 mod plans;
+mod policy;
 mod proxy;
 mod races;
 mod replicas;

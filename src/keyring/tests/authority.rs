@@ -147,6 +147,7 @@ fn key() -> Caller {
         0,
         Span::ENDLESS,
         Arc::default(),
+        &Roles::default(),
     ))))
 }
 

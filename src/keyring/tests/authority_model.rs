@@ -6,19 +6,24 @@
 //! asked whether it lets anybody have what the caller has not.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::chance::Chance;
+use crate::allowed_ips::AllowedIps;
 use crate::key::{Environment, KeyDigest, KeyHint};
-use crate::keyring::authority::{self, Draft, End, Expiry, KeyPatch, Rotation, SelfService};
+use crate::keyring::authority::{
+    self, Draft, End, Expiry, KeyPatch, Restrict, Rotation, SelfService,
+};
 use crate::keyring::caller::Caller;
 use crate::keyring::limits::Limits;
 use crate::principal::{Known, Principal, Span};
-use crate::scope::{Roles, ScopeSet};
+use crate::resources::Resources;
+use crate::scope::{RoleSet, Roles, ScopeSet};
 use crate::store::{
-    Decision, FoundKey, KeyName, KeyRecord, Metadata, Owner, Previous, Provenance, Refusal, Replay,
-    Revocation, Rows, Whose,
+    Decision, EventKind, FoundKey, KeyName, KeyRecord, Metadata, Owner, Previous, Provenance,
+    Refusal, Replay, Revocation, Rows, Whose,
 };
 use crate::timestamp::Timestamp;
 
@@ -89,14 +94,125 @@ fn grants(grant: &str, scope: &str) -> bool {
     }
 }
 
-/// All that these grants allow.
-fn reach(scopes: &ScopeSet) -> BTreeSet<&'static str> {
-    let allowed = |scope: &&str| scopes.iter().any(|grant| grants(grant.as_str(), scope));
-    UNIVERSE.into_iter().filter(allowed).collect()
+/// What the roles are that the code knows.
+const ROLES: [(&str, &[&str]); 4] = [
+    ("idle", &[]),
+    ("reader", &["a:x", "b", "keys:read"]),
+    ("writer", &["a:*", "keys:write"]),
+    ("ruler", &["*", "keys:admin"]),
+];
+
+/// A role that the code knows no more. Whoever has it may hand it on, and nobody else: it may
+/// grant anything to another release.
+const FORGOTTEN: &str = "forgotten";
+
+fn roles() -> Roles {
+    let known =
+        ROLES.map(|(name, grants)| (name.parse().unwrap(), ScopeSet::parse(grants).unwrap()));
+    Roles::new(known)
+}
+
+/// All that a key is good for by its scopes and roles.
+fn reach(key: &KeyRecord) -> BTreeSet<&'static str> {
+    let mut held: Vec<&str> = key.scopes.iter().map(AsRef::as_ref).collect();
+    let has = |name: &str| key.roles.iter().any(|role| role.as_str() == name);
+    for (name, grants) in ROLES {
+        if has(name) {
+            held.extend(grants);
+        }
+    }
+    let allowed = |scope: &&str| held.iter().any(|grant| grants(grant, scope));
+    let mut reached: BTreeSet<_> = UNIVERSE.into_iter().filter(allowed).collect();
+    reached.extend(has(FORGOTTEN).then_some(FORGOTTEN));
+    reached
 }
 
 fn holds(key: &KeyRecord, scope: &str) -> bool {
-    reach(&key.scopes).contains(scope)
+    reach(key).contains(scope)
+}
+
+/// What there is to be used, among it what no restriction names.
+const THINGS: [(&str, &str); 6] = [
+    ("p", "1"),
+    ("p", "2"),
+    ("p", "other"),
+    ("q", "1"),
+    ("q", "other"),
+    ("other", "1"),
+];
+
+const RESTRICTIONS: [&str; 7] = [
+    "{}",
+    r#"{"p":[]}"#,
+    r#"{"p":["1"]}"#,
+    r#"{"p":["1","2"]}"#,
+    r#"{"q":["1"]}"#,
+    r#"{"p":["1"],"q":["1"]}"#,
+    r#"{"p":["2","1"],"q":[]}"#,
+];
+
+/// The things that a key may be used on.
+fn things(key: &KeyRecord) -> BTreeSet<(&'static str, &'static str)> {
+    let Some(only) = &key.resources else {
+        return THINGS.into();
+    };
+    let mut things = BTreeSet::new();
+    for (kind, ids) in only.iter() {
+        for id in ids {
+            things.extend(THINGS.into_iter().filter(|thing| *thing == (kind, id)));
+        }
+    }
+    things
+}
+
+/// Where requests come from, among it where no network is. `None`: nobody knows from where.
+const PLACES: [Option<&str>; 9] = [
+    None,
+    Some("10.0.0.1"),
+    Some("10.1.0.1"),
+    Some("10.1.0.2"),
+    Some("192.0.2.1"),
+    Some("192.0.2.200"),
+    Some("203.0.113.9"),
+    Some("2001:db8::1"),
+    Some("fe80::1"),
+];
+
+const NETWORKS: [&str; 8] = [
+    "0.0.0.0/0",
+    "10.0.0.0/8",
+    "10.1.0.0/16",
+    "10.1.0.1/32",
+    "192.0.2.0/24",
+    "192.0.2.0/25",
+    "2001:db8::/32",
+    "::/0",
+];
+
+/// The first bits are the same.
+fn lies_in(place: &str, network: &str) -> bool {
+    let (base, length) = network.split_once('/').unwrap();
+    let bits = |address: &str| match address.parse().unwrap() {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    };
+    let (place, base) = (bits(place), bits(base));
+    let bit = |bytes: &[u8], at: usize| bytes[at / 8] >> (7 - at % 8) & 1;
+    let length: usize = length.parse().unwrap();
+    place.len() == base.len() && (0..length).all(|at| bit(&place, at) == bit(&base, at))
+}
+
+/// Where a key may be used from.
+fn places(key: &KeyRecord) -> BTreeSet<Option<&'static str>> {
+    let Some(only) = &key.allowed_ips else {
+        return PLACES.into();
+    };
+    let networks = only.to_string();
+    let one_has = |place| networks.split(' ').any(|network| lies_in(place, network));
+    let known = PLACES
+        .into_iter()
+        .filter(|place| place.is_some_and(one_has));
+    known.collect()
 }
 
 /// The end of a life as a number, never being beyond all others.
@@ -115,7 +231,9 @@ fn is_alive(caller: &FoundKey, now: Timestamp) -> bool {
 
 /// Whether a key like this is within what the caller holds.
 fn is_within(caller: &FoundKey, key: &KeyRecord) -> bool {
-    reach(&key.scopes).is_subset(&reach(&caller.record.scopes))
+    reach(key).is_subset(&reach(&caller.record))
+        && things(key).is_subset(&things(&caller.record))
+        && places(key).is_subset(&places(&caller.record))
         && key.environment == caller.record.environment
         && end(key.expires_at) <= own_end(caller)
 }
@@ -167,6 +285,7 @@ enum Verdict {
     Revoked,
     Expired,
     Undeclared,
+    Taken,
     Makes,
     Changes,
     Rotates,
@@ -194,7 +313,11 @@ fn verdict_of(result: &Result<Decision, Refusal>) -> Verdict {
             Refusal::KeyRevoked => Verdict::Revoked,
             Refusal::KeyExpired => Verdict::Expired,
             Refusal::UndeclaredEnvironment => Verdict::Undeclared,
-            Refusal::DigestTaken | Refusal::KeyLimitReached => unreachable!("nobody asked"),
+            Refusal::DigestTaken => Verdict::Taken,
+            Refusal::KeyLimitReached
+            | Refusal::LivesTooLong
+            | Refusal::EnvironmentNotAllowed
+            | Refusal::OnlyAsked => unreachable!("nobody asked"),
         },
     }
 }
@@ -320,7 +443,11 @@ fn judge_create(
             if !sees || !within(made) {
                 return Verdict::Exceeds;
             }
-            return dead(made).unwrap_or(Verdict::Rotates);
+            return dead(made).unwrap_or(if draft.made_elsewhere {
+                Verdict::Keeps
+            } else {
+                Verdict::Rotates
+            });
         }
     }
     let Some(asked) = asked_end(caller, draft.expiry, rows.now) else {
@@ -329,15 +456,21 @@ fn judge_create(
     if asked <= rows.now.unix_micros() {
         return Verdict::InvalidField;
     }
-    let Some(caller) = caller else {
-        return Verdict::Makes;
+    let asked_for = KeyRecord {
+        owner: draft.owner.clone(),
+        environment: draft.environment.clone(),
+        scopes: draft.scopes.clone(),
+        roles: draft.roles.clone(),
+        resources: draft.resources.clone(),
+        allowed_ips: draft.allowed_ips.clone(),
+        expires_at: Timestamp::from_unix_micros(asked),
+        ..random_record(&mut Chance::seeded(1), NEW)
     };
-    let more = !reach(&draft.scopes).is_subset(&reach(&caller.record.scopes))
-        || draft.environment != caller.record.environment
-        || asked > own_end(caller)
-        || !sees(caller, &draft.owner);
-    if more {
+    let sees = caller.is_none_or(|caller| sees(caller, &draft.owner));
+    if !sees || !within(&asked_for) {
         Verdict::Exceeds
+    } else if rows.digest_holder.is_some() {
+        Verdict::Taken
     } else {
         Verdict::Makes
     }
@@ -367,6 +500,19 @@ fn after(before: &KeyRecord, patch: &KeyPatch) -> KeyRecord {
     }
     if let Some(scopes) = &patch.scopes {
         after.scopes = scopes.clone();
+    }
+    if let Some(roles) = &patch.roles {
+        after.roles = roles.clone();
+    }
+    match &patch.resources {
+        None => {}
+        Some(Restrict::Lift) => after.resources = None,
+        Some(Restrict::To(only)) => after.resources = Some(only.clone()),
+    }
+    match &patch.allowed_ips {
+        None => {}
+        Some(Restrict::Lift) => after.allowed_ips = None,
+        Some(Restrict::To(only)) => after.allowed_ips = Some(only.clone()),
     }
     if let Some(metadata) = &patch.metadata {
         after.metadata = metadata.clone();
@@ -431,6 +577,9 @@ impl Scene {
                 record.environment = caller.record.environment.clone();
                 record.expires_at = caller.record.expires_at;
                 record.scopes = caller.record.scopes.clone();
+                record.roles = caller.record.roles.clone();
+                record.resources = caller.record.resources.clone();
+                record.allowed_ips = caller.record.allowed_ips.clone();
                 Some(record)
             }
             _ => Some(random_record(chance, TARGET)),
@@ -454,6 +603,9 @@ impl Scene {
                 });
             } else {
                 rows.target = None;
+            }
+            if draft.made_elsewhere && chance.one_in(3) {
+                rows.digest_holder = Some(random_record(chance, TARGET));
             }
         }
         let is_key = !chance.one_in(20);
@@ -480,13 +632,27 @@ impl Scene {
             secret_last_used_at: None,
         };
         let digest = KeyDigest::from_bytes([1; 32]);
-        let known = Known::new(found, digest, 0, Span::ENDLESS, Arc::default());
-        Caller::Key(Principal::new(Arc::new(known)))
+        let known = Known::new(
+            found,
+            digest,
+            0,
+            Span::ENDLESS,
+            Arc::default(),
+            &Roles::default(),
+        );
+        // From a place that its row allows; one that is elsewhere is nobody.
+        let row = self.rows.caller.as_ref();
+        let networks = row.and_then(|row| row.record.allowed_ips.as_ref());
+        let place = networks.and_then(|networks| {
+            let network = networks.iter().next()?.to_string();
+            network.split_once('/')?.0.parse().ok()
+        });
+        Caller::Key(Principal::new(Arc::new(known)).used_from(place))
     }
 
     fn decide(&self) -> Result<Decision, Refusal> {
         let (caller, rows) = (self.caller(), &self.rows);
-        let roles = Roles::default();
+        let roles = roles();
         match &self.request {
             Request::Create(draft) => authority::create(&caller, draft, &roles, rows),
             Request::Update(patch, renewal) => {
@@ -541,6 +707,21 @@ fn random_scopes(chance: &mut Chance) -> ScopeSet {
     ScopeSet::parse((0..few).map(|_| chance.pick(&GRANTS))).unwrap()
 }
 
+fn random_roles(chance: &mut Chance) -> RoleSet {
+    let names = ["idle", "reader", "reader", "writer", "ruler", FORGOTTEN];
+    let few = chance.pick(&[0, 0, 1, 2]);
+    RoleSet::parse((0..few).map(|_| chance.pick(&names))).unwrap()
+}
+
+fn random_resources(chance: &mut Chance) -> Resources {
+    Resources::from_stored(chance.pick(&RESTRICTIONS)).unwrap()
+}
+
+fn random_networks(chance: &mut Chance) -> AllowedIps {
+    let few = chance.pick(&[1, 1, 2]);
+    AllowedIps::parse((0..few).map(|_| chance.pick(&NETWORKS))).unwrap()
+}
+
 fn random_owner(chance: &mut Chance) -> Owner {
     Owner::parse(chance.pick(&["acme", "acme", "acme", "other"])).unwrap()
 }
@@ -556,9 +737,9 @@ fn random_record(chance: &mut Chance, id: &str) -> KeyRecord {
             .unwrap(),
         hint: hint("0000"),
         scopes: random_scopes(chance),
-        roles: crate::scope::RoleSet::empty(),
-        resources: None,
-        allowed_ips: None,
+        roles: random_roles(chance),
+        resources: chance.one_in(4).then(|| random_resources(chance)),
+        allowed_ips: chance.one_in(4).then(|| random_networks(chance)),
         enabled: !chance.one_in(5),
         created_at: at(-100),
         created_by: Provenance::System,
@@ -589,9 +770,9 @@ fn random_request(chance: &mut Chance) -> Request {
             owner: random_owner(chance),
             environment: chance.pick(&["live", "live", "test"]).parse().unwrap(),
             scopes: random_scopes(chance),
-            roles: crate::scope::RoleSet::empty(),
-            resources: None,
-            allowed_ips: None,
+            roles: random_roles(chance),
+            resources: (!chance.one_in(3)).then(|| random_resources(chance)),
+            allowed_ips: (!chance.one_in(3)).then(|| random_networks(chance)),
             expiry: match chance.below(6) {
                 0 | 1 => Expiry::AsCaller,
                 2 => Expiry::Never,
@@ -600,7 +781,7 @@ fn random_request(chance: &mut Chance) -> Request {
                 _ => Expiry::In(chance.pick(&[Duration::MAX, Duration::from_secs(1)])),
             },
             metadata: Metadata::default(),
-            made_elsewhere: false,
+            made_elsewhere: chance.one_in(3),
             only_first: chance.one_in(10),
             request: chance.one_in(3).then_some([1; 32]),
             limits: Limits::default(),
@@ -612,9 +793,17 @@ fn random_request(chance: &mut Chance) -> Request {
                     .then(|| KeyName::parse(chance.pick(&["before", "after"])).unwrap()),
                 enabled: chance.pick(&[None, None, Some(true), Some(false)]),
                 scopes: chance.one_in(3).then(|| random_scopes(chance)),
-                roles: None,
-                resources: None,
-                allowed_ips: None,
+                roles: chance.one_in(5).then(|| random_roles(chance)),
+                resources: match chance.below(12) {
+                    0 => Some(Restrict::Lift),
+                    1 | 2 => Some(Restrict::To(random_resources(chance))),
+                    _ => None,
+                },
+                allowed_ips: match chance.below(12) {
+                    0 => Some(Restrict::Lift),
+                    1 | 2 => Some(Restrict::To(random_networks(chance))),
+                    _ => None,
+                },
                 expires_at: match chance.below(6) {
                     0 => Some(End::Never),
                     1 | 2 => Some(End::At(at(chance.pick(&[-1, 0, 1, 5, 10, 20])))),
@@ -701,18 +890,16 @@ fn assert_nobody_rises(scene: &Scene, decision: &Decision) {
         .as_ref()
         .expect("a caller that is not there does nothing");
     assert!(is_alive(caller, rows.now), "the dead do nothing");
-    let rules_all = caller
-        .record
-        .scopes
-        .iter()
-        .any(|g| g.as_str() == "keys:admin");
-    let held = reach(&caller.record.scopes);
+    let rules_all = holds(&caller.record, "keys:admin");
+    let held = reach(&caller.record);
     let owned = |owner: &Owner| assert!(*owner == caller.record.owner || rules_all, "owner");
     let covered = |key: &KeyRecord| {
-        for scope in reach(&key.scopes) {
+        for scope in reach(key) {
             assert!(held.contains(scope), "{scope}");
             assert!(scope != "keys:admin" || rules_all, "keys:admin");
         }
+        assert!(things(key).is_subset(&things(&caller.record)), "things");
+        assert!(places(key).is_subset(&places(&caller.record)), "places");
         assert_eq!(key.environment, caller.record.environment);
     };
     let outlived_by = |key: &KeyRecord| end(key.expires_at) > own_end(caller);
@@ -757,6 +944,67 @@ fn assert_nobody_rises(scene: &Scene, decision: &Decision) {
     }
 }
 
+/// The trail says what was done, when and by whom.
+fn assert_it_is_told(scene: &Scene, decision: &Decision) {
+    let before = scene.rows.target.as_ref();
+    let (event, expected) = match decision {
+        Decision::Insert { event, .. } => {
+            let Request::Create(draft) = &scene.request else {
+                panic!("made without being asked for");
+            };
+            let made = if draft.made_elsewhere {
+                EventKind::Imported
+            } else {
+                EventKind::Created
+            };
+            (event.clone(), made)
+        }
+        Decision::Update { record, event } => {
+            let before = before.unwrap();
+            let switched = KeyRecord {
+                enabled: record.enabled,
+                ..before.clone()
+            };
+            let expected = match (&record.revoked, record.enabled) {
+                (Some(_), _) => EventKind::Revoked,
+                (None, true) if *record == switched => EventKind::Enabled,
+                (None, false) if *record == switched => EventKind::Disabled,
+                _ => EventKind::Changed,
+            };
+            let told = |field: &str| event.detail.fields.iter().any(|told| told == field);
+            if expected == EventKind::Changed {
+                assert_eq!(told("scopes"), record.scopes != before.scopes);
+                assert_eq!(told("roles"), record.roles != before.roles);
+                assert_eq!(told("resources"), record.resources != before.resources);
+                assert_eq!(
+                    told("allowed_ips"),
+                    record.allowed_ips != before.allowed_ips
+                );
+                assert_eq!(told("expires_at"), record.expires_at != before.expires_at);
+                assert_eq!(told("enabled"), event.detail.enabled.is_some());
+            }
+            (event.clone(), expected)
+        }
+        Decision::Rotate { record, event, .. } => {
+            let again = matches!(scene.request, Request::Create(_));
+            assert_eq!(event.detail.repeated, again);
+            let until = record.previous.as_ref().map(|previous| previous.expires_at);
+            assert_eq!(event.detail.previous_until, until);
+            (event.clone(), EventKind::Rotated)
+        }
+        Decision::EndPrevious { event, .. } => (event.clone(), EventKind::PreviousEnded),
+        Decision::RevokeAll { revocation, .. } => (revocation.event(), EventKind::Revoked),
+        Decision::Keep | Decision::Refuse(_) => return,
+    };
+    let caller = scene.caller().provenance();
+    assert_eq!(
+        (event.what, event.at, event.by),
+        (expected, scene.rows.now, caller)
+    );
+    let reason = (expected == EventKind::Revoked).then(|| "why".to_owned());
+    assert_eq!(event.detail.reason, reason);
+}
+
 #[test]
 fn a_hundred_thousand_random_requests_are_judged_as_the_rules_say_and_nobody_rises() {
     let mut seen = std::collections::BTreeMap::new();
@@ -781,6 +1029,7 @@ fn a_hundred_thousand_random_requests_are_judged_as_the_rules_say_and_nobody_ris
         let asserted = std::panic::catch_unwind(|| {
             assert_nothing_else_changes(&scene, &decision);
             assert_nobody_rises(&scene, &decision);
+            assert_it_is_told(&scene, &decision);
         });
         assert!(
             asserted.is_ok(),
@@ -797,6 +1046,9 @@ fn a_hundred_thousand_random_requests_are_judged_as_the_rules_say_and_nobody_ris
                 let asked = asked_end(caller, draft.expiry, scene.rows.now);
                 assert_eq!(Some(end(record.expires_at)), asked, "seed {seed}");
                 assert_eq!(record.scopes, draft.scopes, "seed {seed}");
+                assert_eq!(record.roles, draft.roles, "seed {seed}");
+                assert_eq!(record.resources, draft.resources, "seed {seed}");
+                assert_eq!(record.allowed_ips, draft.allowed_ips, "seed {seed}");
             }
             (Request::Rotate(grace, ..), Decision::Rotate { record, .. }) => {
                 let first = end(record.expires_at).min(
@@ -816,6 +1068,6 @@ fn a_hundred_thousand_random_requests_are_judged_as_the_rules_say_and_nobody_ris
     }
     // Chance must have come by every rule often.
     println!("{seen:?}");
-    assert_eq!(seen.len(), 16, "{seen:?}");
+    assert_eq!(seen.len(), 17, "{seen:?}");
     assert!(seen.values().all(|&times| times > 200), "{seen:?}");
 }

@@ -1,5 +1,6 @@
 //! A keyring on a store that fails on command, and the ways to ask it.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -113,11 +114,22 @@ impl Replica {
     }
 
     pub(super) async fn principal(&self, secret: &str) -> Principal {
-        self.judge(secret).await.unwrap()
+        self.judge(secret, None).await.unwrap()
+    }
+
+    /// A request from this address, or from nobody knows where.
+    pub(super) async fn ask_from(&self, secret: &str, from: Option<&str>) -> Answer {
+        let from = from.map(|from| from.parse().unwrap());
+        Ok(self.judge(secret, from).await?.name().to_owned())
+    }
+
+    pub(super) async fn principal_from(&self, secret: &str, from: &str) -> Principal {
+        let from = Some(from.parse().unwrap());
+        self.judge(secret, from).await.unwrap()
     }
 
     fn begin(&self, secret: &str) -> impl Future<Output = Answer> + Send + use<> {
-        let judged = self.judge(secret);
+        let judged = self.judge(secret, None);
         async move { Ok(judged.await?.name().to_owned()) }
     }
 
@@ -125,10 +137,11 @@ impl Replica {
     fn judge(
         &self,
         secret: &str,
+        from: Option<IpAddr>,
     ) -> impl Future<Output = Result<Principal, Denial>> + Send + use<> {
         let judged = {
             let key = self.keyring.format().parse(secret.as_bytes()).unwrap();
-            self.keyring.authorize(&key)
+            self.keyring.authorize(&key, || from)
         };
         async move {
             match judged {

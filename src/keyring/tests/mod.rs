@@ -1,5 +1,6 @@
 //! The keyring against a store that fails on command and a clock that is told the time.
 
+mod addresses;
 mod agreement;
 mod authority;
 mod authority_model;
@@ -13,6 +14,7 @@ mod fixture;
 mod flights;
 mod freshness;
 mod grace;
+mod importing;
 mod junk;
 mod last_used;
 mod log;
@@ -24,7 +26,11 @@ mod remembering;
 mod replicas;
 mod reports;
 mod restore;
+mod retention;
+mod roles;
 mod rotation;
 mod seen_revoked;
+#[cfg(feature = "admin")]
+mod sessions;
 mod state_machine;
 mod writes;

@@ -8,7 +8,7 @@ use crate::keyring::authority::{self, Draft, Expiry};
 use crate::keyring::caller::Caller;
 use crate::keyring::limits::Limits;
 use crate::scope::{Roles, ScopeSet};
-use crate::store::{KeyName, Metadata, Owner, Provenance, Subjects};
+use crate::store::{KeyName, Metadata, Owner, Subjects};
 
 #[derive(Clone, Copy, Debug)]
 enum Change {
