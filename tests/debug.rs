@@ -7,9 +7,13 @@ use std::fmt::Debug;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response};
-use portcullis::admin::{Admin, BootstrapToken, InvalidToken};
+use portcullis::admin::{
+    Admin, BootstrapToken, InvalidOrigin, InvalidPolicy, InvalidToken, InvalidTrustedCaller,
+    Minting, Policy, TrustedCaller,
+};
 use portcullis::allowed_ips::{AllowedIps, InvalidAllowedIps};
 use portcullis::clock::{BootTime, Clock, SystemClock};
 use portcullis::key::{
@@ -19,8 +23,8 @@ use portcullis::key::{
     ParseKeyIdError, ParsedKey, Pepper, PlainKey,
 };
 use portcullis::keyring::{
-    BuildError, Created, Dead, End, Expiry, Imported, InvalidDeclaration, InvalidNewKey, KeyPatch,
-    MadeElsewhere, NewKey, Restrict, Unavailable, WriteError,
+    BuildError, Created, Dead, End, Expiry, Imported, InvalidDeclaration, InvalidNewKey, KeyChange,
+    KeyPatch, MadeElsewhere, NewKey, Restrict, Unavailable, WriteError,
 };
 use portcullis::layer::{
     ClientAddress, PeerAddress, Reason, RequireResource, RequireResourceLayer,
@@ -367,7 +371,10 @@ async fn the_admin_router_and_its_token() {
         shown,
         "Admin { gate: Gate { keyring: K, realm: Realm { quoted: \"\\\"api\\\"\" }, places: \
          [Bearer], optional: false, environments: None, .. }, tokens: \
-         Tokens([KeyDigest(redacted)]) }"
+         Tokens([KeyDigest(redacted)]), rules: Rules { limits: Limits { live_keys: None, \
+         longest_life: None, environments: None }, mint_limit: None, asking: None }, origins: \
+         Origins([]), client: None, opening: None, running: Running(Mutex { data: {}, poisoned: \
+         false, .. }) }"
     );
     let refused = |token: &str| admin().bootstrap_token(token).unwrap_err();
     sheet.shows(refused(&TOKEN[..31]), "TooShort(31)");
@@ -375,6 +382,44 @@ async fn the_admin_router_and_its_token() {
     sheet.shows(refused(&format!("{TOKEN} ")), "Characters");
     sheet.shows(refused(world.created.secret.expose()), "IsAKey");
     sheet.shows(InvalidToken::TooMany, "TooMany");
+    sheet.passes();
+}
+
+#[tokio::test]
+async fn who_calls_the_admin_router_and_what_is_allowed() {
+    let world = World::new().await;
+    let mut sheet = Sheet::of(&world);
+    let admin = || Admin::new(world.keyring.clone());
+    let caller = TrustedCaller::new("alice", "acme").unwrap();
+    sheet.shows(
+        caller.scopes(["a"]).unwrap(),
+        "TrustedCaller(Session { id: SessionId(\"alice\"), owner: Owner(\"acme\"), scopes: \
+         ScopeSet([Grant(\"a\")]), roles: RoleSet([]), resources: None, environments: None })",
+    );
+    sheet.shows(
+        InvalidTrustedCaller::Owner(InvalidText::Empty),
+        "Owner(Empty)",
+    );
+    let policy = Policy::new()
+        .mint_limit(10, Duration::from_hours(1))
+        .entitlement(async |_: Minting| Ok::<_, std::io::Error>(true));
+    sheet.shows(
+        &policy,
+        "Policy { live_keys: None, max_lifetime: None, environments: None, mint_limit: Some((10, \
+         3600s)), entitlement: true, deadline: 2s }",
+    );
+    sheet.hides(admin().policy(policy).unwrap());
+    sheet.shows(
+        InvalidPolicy::TooLong("max_lifetime"),
+        "TooLong(\"max_lifetime\")",
+    );
+    let no_origin: InvalidOrigin = admin().trusted_origin("app.example").unwrap_err();
+    sheet.shows(no_origin, "InvalidOrigin(\"app.example\")");
+    let event = Event::new(EventKind::Created, Provenance::System, moment());
+    sheet.hides(KeyChange::Key {
+        event,
+        key: Box::new(world.created.key.clone()),
+    });
     sheet.passes();
 }
 
@@ -512,17 +557,6 @@ async fn what_is_decided_about_keys() {
     });
     let event: Event = revocation.event();
     sheet.hides(&event);
-    sheet.shows(EventKind::PreviousEnded, "PreviousEnded");
-    sheet.hides(EventDetail::default());
-    sheet.hides(RecordedEvent {
-        seq: 1,
-        key: record.id.clone(),
-        event: event.clone(),
-    });
-    sheet.hides(EventQuery::default());
-    sheet.hides(Retention::default());
-    sheet.hides(Pruned::default());
-    sheet.shows(SessionId::parse("s1").unwrap(), "SessionId(\"s1\")");
     let digest = world.digest;
     let rotated = KeyRecord {
         previous: Some(previous),
@@ -564,6 +598,26 @@ async fn what_is_decided_about_keys() {
             record,
         },
     });
+    sheet.passes();
+}
+
+#[tokio::test]
+async fn the_trail_of_keys() {
+    let world = World::new().await;
+    let mut sheet = Sheet::of(&world);
+    let session = SessionId::parse("s1").unwrap();
+    sheet.shows(&session, "SessionId(\"s1\")");
+    let by = Provenance::Session(session);
+    let event = Event::new(EventKind::PreviousEnded, by, moment());
+    sheet.hides(EventDetail::default());
+    sheet.hides(RecordedEvent {
+        seq: 1,
+        key: world.created.key.id.clone(),
+        event,
+    });
+    sheet.hides(EventQuery::default());
+    sheet.hides(Retention::default());
+    sheet.hides(Pruned::default());
     sheet.passes();
 }
 

@@ -13,6 +13,7 @@ mod configuration;
 mod first_key;
 mod killed;
 mod main_job;
+mod openapi;
 #[cfg(unix)]
 mod postgres;
 mod process;

@@ -53,7 +53,7 @@ fn document(desk: &Desk, base: Option<&str>) -> Value {
         "paths": paths,
         "components": {
             "securitySchemes": {SCHEME: crate::openapi::scheme()},
-            "schemas": schemas::all(),
+            "schemas": schemas::all(&desk.gate.keyring),
         },
     });
     // Below a path with parameters of its own, only the application knows where that is.
@@ -73,6 +73,20 @@ fn is_there(route: &Route, desk: &Desk) -> bool {
             .is_some_and(|leaks| leaks.takes_githubs()),
         _ => true,
     }
+}
+
+/// What can be done with a key that was just made: each call that takes its id.
+fn links() -> Value {
+    let of_a_key = ROUTES.iter().filter(|route| route.path.contains("{id}"));
+    of_a_key
+        .map(|route| {
+            let link = json!({
+                "operationId": route.id,
+                "parameters": {"id": "$response.body#/key/id"},
+            });
+            (route.id.to_owned(), link)
+        })
+        .collect()
 }
 
 fn operation(route: &Route) -> Value {
@@ -113,6 +127,7 @@ fn operation(route: &Route) -> Value {
             "description": "Where the key is, relative to this list.",
             "schema": {"type": "string"},
         }});
+        answer["links"] = links();
     }
     operation["responses"][done.status] = answer;
     operation

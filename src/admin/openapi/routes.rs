@@ -81,7 +81,7 @@ pub(super) const ID: Parameter = Parameter {
     name: "id",
     place: Place::Path,
     description: "The id of a key.",
-    schema: || json!({"type": "string", "example": super::schemas::KEY_ID}),
+    schema: || json!({"type": "string", "examples": [super::schemas::KEY_ID]}),
 };
 
 const LIMIT: Parameter = query(
@@ -185,7 +185,7 @@ pub(super) const ROUTES: [Route; 15] = [
             query(
                 "environment",
                 "Those of this environment.",
-                || json!({"type": "string"}),
+                || json!({"$ref": "#/components/schemas/Environment"}),
             ),
             query(
                 "expires_before",

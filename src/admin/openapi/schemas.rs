@@ -9,12 +9,16 @@ use crate::admin::events::{self, DetailView, EventView};
 use crate::admin::leaks::Received;
 use crate::admin::list;
 use crate::admin::view::{KeyView, PreviousView};
+use crate::key::Environment;
+use crate::keyring::Keyring;
 
 /// An id, for examples.
 pub(super) const KEY_ID: &str = "key_2tVq8YbRw0cN5sKdXe3uZg";
 
 /// Every schema by its name.
-pub(super) fn all() -> Value {
+pub(super) fn all(keyring: &Keyring) -> Value {
+    let environments = keyring.environments().iter();
+    let environments: Vec<&str> = environments.map(Environment::as_str).collect();
     let mut key = derived::<KeyView<'_>>();
     key["properties"]["status"]["enum"] = json!(["active", "disabled", "expired", "revoked"]);
     key["properties"]["metadata"] = json!({"type": "object"});
@@ -38,6 +42,9 @@ pub(super) fn all() -> Value {
         "Stopped": derived::<Stopped>(),
         "Received": derived::<Received>(),
         "Problem": problem(),
+        "Environment": {
+            "type": "string", "enum": environments, "description": "One that is declared.",
+        },
         "Resources": {
             "type": "object",
             "description": "Of each kind the ids. What is not named is not allowed.",
@@ -101,7 +108,8 @@ pub(super) fn of_body(name: &str) -> (Value, Value) {
         _ => {
             let lines =
                 json!({"name": "n", "scopes": [], "digest": "ba78…15ad", "hint": "acme_live_3Jd4"});
-            return (json!({"type": "string"}), lines.to_string().into());
+            // Lines, which no schema tells of.
+            return (json!({}), lines.to_string().into());
         }
     };
     (reference(name), example)
@@ -243,7 +251,7 @@ fn new_key() -> Value {
             "scopes": scopes(),
             "roles": roles(),
             "owner": {"type": "string", "minLength": 1, "maxLength": 255},
-            "environment": {"type": "string", "description": "One that is declared."},
+            "environment": reference("Environment"),
             "expires_at": {"type": ["string", "null"], "format": "date-time"},
             "expires_in": {
                 "type": "string", "pattern": "^([1-9][0-9]{0,4}[smhdy]|never)$",
@@ -289,6 +297,7 @@ fn stop() -> Value {
             "owner": {"type": "string", "minLength": 1, "maxLength": 255},
             "created_by": {
                 "type": "string",
+                "pattern": "^(key:key_[0-9A-Za-z]{16,32}|session:[!-~]{1,255}|admin-token|system)$",
                 "description": "`key:` or `session:` and an id, `admin-token` or `system`.",
             },
             "all": {"const": true},
