@@ -19,12 +19,13 @@ impl From<WriteError> for Refused {
                 complain(&error, "a change to a key may or may not have been written");
                 return outcome_unknown();
             }
-            // The last three are found before anything is written, and answered there. Should the
+            // The last four are found before anything is written, and answered there. Should the
             // declarations ever differ, nothing was written.
             WriteError::Store(_)
             | WriteError::NoRandomness(_)
             | WriteError::UnknownEnvironment(_)
             | WriteError::UnknownScope { .. }
+            | WriteError::NotAHint(_)
             | WriteError::UnknownRole { .. } => {
                 complain(&error, "a change to a key was not written");
                 return Self::unavailable();

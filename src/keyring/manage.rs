@@ -32,6 +32,9 @@ impl Keyring {
     /// Makes a key whose secret was made elsewhere, on behalf of the application itself: the secret
     /// that opens it is the one that has this digest.
     ///
+    /// The hint must be the beginning of a key of that environment, in our own form or in a foreign one
+    /// that is accepted: see [`KeyFormat::imported_hint`](crate::key::KeyFormat::imported_hint).
+    ///
     /// Where the same owner has a key with this digest already, that one is handed back as it is;
     /// where another has, this fails with [`Refusal::DigestTaken`].
     pub async fn import(

@@ -8,6 +8,7 @@ use super::caller::Caller;
 use super::limits::Limits;
 use super::new_key::{Created, Imported, MadeElsewhere, NewKey};
 use super::{Keyring, WriteError};
+use crate::excerpt::excerpt;
 use crate::key::{Environment, GenerateError, GeneratedKey, KeyDigest, KeyHint, KeyId, PlainKey};
 use crate::scope::{Grant, RoleName, RoleSet, Scope, ScopeSet};
 use crate::store::{
@@ -67,6 +68,9 @@ impl Keyring {
     ) -> Result<(Timestamp, Imported), WriteError> {
         let asked = self.fill_in(&caller, new, &making)?;
         let MadeElsewhere { digest, hint } = elsewhere;
+        // Whoever hands in more than the beginning would have the key shown in every list.
+        let format = &self.inner.format;
+        let hint = format.imported_hint(hint.as_str(), &asked.environment)?;
         let draft = Draft {
             made_elsewhere: true,
             ..asked.draft(digest, hint, &making)?
@@ -237,7 +241,8 @@ impl Keyring {
         let catalogue = self.inner.catalogue.as_ref();
         let known = catalogue.map(|catalogue| named(catalogue.iter().map(Scope::as_str)));
         WriteError::UnknownScope {
-            scope: grant.to_string(),
+            // It may be a key that was put in the wrong place.
+            scope: excerpt(grant.as_str()),
             known: known.unwrap_or_default(),
         }
     }
@@ -245,7 +250,7 @@ impl Keyring {
     /// That this role is none of those that are known, which are named.
     pub(crate) fn unknown_role(&self, role: &RoleName) -> WriteError {
         WriteError::UnknownRole {
-            role: role.to_string(),
+            role: excerpt(role.as_str()),
             known: named(self.inner.roles.iter().map(|(name, _)| name.as_str())),
         }
     }

@@ -10,7 +10,7 @@ use super::Inner;
 use super::change::KeyChange;
 use super::history::{Break, alarm};
 use super::timeline::{Fit, Followed, Write};
-use crate::key::KeyDigest;
+use crate::key::{KeyDigest, NotAHint};
 use crate::store::{
     Decision, Event, Outcome, Refusal, Rows, StoreError, StoreErrorKind, Subjects, Touched,
     Transacted,
@@ -37,17 +37,20 @@ pub enum WriteError {
     #[error("the environment {0:?} is not declared")]
     UnknownEnvironment(String),
     /// The application declares its scopes, and this is none of them. Nothing was written.
-    #[error("the scope {scope:?} is not declared; declared are {known}")]
+    #[error("the scope `{scope}` is not declared; declared are {known}")]
     UnknownScope {
-        /// As it was asked for.
+        /// How it begins that was asked for.
         scope: String,
         /// The scopes that are declared.
         known: String,
     },
+    /// A key that was made elsewhere cannot begin so. Nothing was written.
+    #[error(transparent)]
+    NotAHint(#[from] NotAHint),
     /// The application does not know this role. Nothing was written.
-    #[error("the role {role:?} is not known; known are {known}")]
+    #[error("the role `{role}` is not known; known are {known}")]
     UnknownRole {
-        /// As it was asked for.
+        /// How it begins that was asked for.
         role: String,
         /// The roles that are known.
         known: String,

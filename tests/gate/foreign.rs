@@ -121,7 +121,7 @@ async fn made_up_ones_are_shed_like_other_junk() {
 }
 
 #[tokio::test]
-async fn the_environment_is_that_of_the_form_and_of_the_row() {
+async fn the_environment_is_that_of_the_form() {
     let ground = Ground::with(accepting).await;
     let app = app(live(&ground));
     let test = OLD.replace("old_sk_", "old_test_");
@@ -133,10 +133,6 @@ async fn the_environment_is_that_of_the_form_and_of_the_row() {
         0,
         "not of an environment that is accepted here"
     );
-    // Its row says otherwise.
-    import(&ground, OLD, "test").await;
-    let seen = call(app, with_key(OLD)).await;
-    assert_eq!(*seen.rejection().reason(), Reason::Dead(Dead::Environment));
 }
 
 #[tokio::test]

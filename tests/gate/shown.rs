@@ -109,7 +109,7 @@ async fn who_calls_and_who_does_not() {
     };
     let principal = format!(
         "Principal {{ key_id: {:?}, owner: Owner(\"acme-corp\"), name: KeyName(\"ci\"), \
-         environment: Environment(\"live\"), scopes: ScopeSet([Grant(\"reports:*\")]), .. }}",
+         environment: Environment(\"live\"), scopes: ScopeSet([Grant(\"reports:*\")]), roles: RoleSet([]), .. }}",
         granted.key.id
     );
     let key = granted.secret.expose();

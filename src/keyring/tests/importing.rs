@@ -1,7 +1,7 @@
 //! Keys whose secret was made elsewhere.
 
 use super::fixture::{Replica, UNKNOWN, allowed};
-use crate::key::GeneratedKey;
+use crate::key::{GeneratedKey, KeyHint};
 use crate::keyring::caller::Caller;
 use crate::keyring::on_behalf::{Making, Recognisable};
 use crate::keyring::{Imported, MadeElsewhere, NewKey, WriteError};
@@ -42,6 +42,30 @@ async fn an_imported_key_opens_what_it_grants_from_the_answer_on() {
     let told = replica.keyring.events(query).await.unwrap();
     assert_eq!(told.len(), 1);
     assert_eq!(told[0].event.what, EventKind::Imported);
+}
+
+#[tokio::test]
+async fn a_hint_is_the_beginning_of_a_key_and_never_all_of_it() {
+    let replica = Replica::alone().await;
+    let (key, made) = elsewhere(&replica);
+    let whole = key.plain.expose();
+    for (hint, environment) in [
+        (whole, "live"),
+        (&whole[..19], "live"),
+        ("acme_live_", "live"),
+        ("other_0123", "live"),
+        ("acme_test_0123", "test"),
+    ] {
+        let made = MadeElsewhere {
+            hint: KeyHint::from_stored(hint).unwrap(),
+            ..made.clone()
+        };
+        let new = new("acme").environment(environment.parse().unwrap());
+        let refused = replica.keyring.import(new, made).await.unwrap_err();
+        assert!(matches!(refused, WriteError::NotAHint(_)), "{refused}");
+        assert!(!refused.to_string().contains(&whole[10..]), "{refused}");
+    }
+    assert_eq!(replica.ask(whole).await, UNKNOWN, "nothing was written");
 }
 
 #[tokio::test(start_paused = true)]

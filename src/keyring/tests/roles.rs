@@ -79,18 +79,18 @@ async fn what_is_not_known_is_refused_with_what_is() {
     };
     assert_eq!(
         refused(new(&["report:read"], &[])).await,
-        "the scope \"report:read\" is not declared; declared are keys:admin, keys:read, \
+        "the scope `report:read` is not declared; declared are keys:admin, keys:read, \
          keys:write, reports:read, reports:write"
     );
     assert_eq!(
         refused(new(&[], &["admin", "readonly"])).await,
-        "the role \"readonly\" is not known; known are admin, read_only"
+        "the role `readonly` is not known; known are admin, read_only"
     );
     let bare = Replica::alone().await;
     let why = bare.keyring.create(new(&["anything"], &["admin"])).await;
     assert_eq!(
         why.unwrap_err().to_string(),
-        "the role \"admin\" is not known; known are none"
+        "the role `admin` is not known; known are none"
     );
 }
 
