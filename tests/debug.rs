@@ -7,26 +7,33 @@ use std::fmt::Debug;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response};
-use portcullis::admin::{Admin, BootstrapToken, InvalidToken};
+use portcullis::admin::{
+    Admin, BootstrapToken, InvalidOrigin, InvalidPolicy, InvalidToken, InvalidTrustedCaller,
+    Minting, Policy, TrustedCaller,
+};
 use portcullis::allowed_ips::{AllowedIps, InvalidAllowedIps};
 use portcullis::clock::{BootTime, Clock, SystemClock};
 use portcullis::key::{
-    ChecksumSecret, DigestAlgorithm, Environment, GenerateError, GeneratedKey, InvalidEnvironment,
-    InvalidFormat, InvalidHint, InvalidSecret, KeyDigest, KeyFormat, KeyHint, KeyId, NotAKey,
+    Alphabet, BodyLength, ChecksumSecret, DigestAlgorithm, Environment, ForeignFormat,
+    GenerateError, GeneratedKey, InvalidEnvironment, InvalidForeignFormat, InvalidFormat,
+    InvalidHint, InvalidSecret, KeyDigest, KeyFormat, KeyHint, KeyId, NotAHint, NotAKey,
     ParseKeyIdError, ParsedKey, Pepper, PlainKey,
 };
 use portcullis::keyring::{
-    BuildError, Created, Dead, End, Expiry, Imported, InvalidNewKey, KeyPatch, MadeElsewhere,
-    NewKey, Restrict, Unavailable, WriteError,
+    BuildError, Created, Dead, End, Expiry, Imported, InvalidDeclaration, InvalidNewKey, KeyChange,
+    KeyPatch, MadeElsewhere, NewKey, Restrict, Unavailable, WriteError,
 };
-use portcullis::layer::Reason;
+use portcullis::layer::{
+    ClientAddress, PeerAddress, Reason, RequireResource, RequireResourceLayer,
+};
 use portcullis::lifetime::{InvalidLifetime, parse_lifetime};
 use portcullis::resources::{InvalidResources, Resources};
 use portcullis::scope::{
-    Catalogue, Demand, Grant, InvalidRole, InvalidScope, RoleName, RoleSet, Roles, Scope, ScopeSet,
-    TooManyScopes,
+    Catalogue, Demand, Grant, InvalidRole, InvalidScope, Role, RoleName, RoleSet, Roles, Scope,
+    ScopeSet, TooManyScopes,
 };
 use portcullis::store::conformance::{Backend, Stage};
 use portcullis::store::{
@@ -39,7 +46,7 @@ use portcullis::store::{
 };
 use portcullis::testing::{CallerLayer, FakeClock, FaultStore, Faults, Switch, anonymous, caller};
 use portcullis::timestamp::{InvalidTimestamp, Timestamp};
-use portcullis::{ApiKeyLayer, Keyring, Malformed, Principal};
+use portcullis::{ApiKeyLayer, Keyring, Malformed, Principal, require_resource};
 use sha2::{Digest as _, Sha256};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
@@ -229,7 +236,7 @@ async fn keys_and_what_they_are_made_of() {
         "KeyFormat { prefix: \"acme\", environments: [Environment(\"live\")], default_environment: \
          Environment(\"live\"), lengths: (48, 48), checksum: Keyed(KeyedChecksum { signing: \
          ChecksumSecret { version: '1', .. }, others: [] }), digest: \
-         DigestAlgorithm(hmac-sha256:24ee82291d78a2c3) }",
+         DigestAlgorithm(hmac-sha256:24ee82291d78a2c3), foreign: [] }",
     );
     let generated: GeneratedKey = format.generate(live).unwrap();
     let hint = KeyHint::from_stored("acme_live_3Jd4").unwrap();
@@ -270,6 +277,30 @@ async fn keys_and_what_they_are_made_of() {
 }
 
 #[tokio::test]
+async fn keys_of_another_system() {
+    let world = World::new().await;
+    let mut sheet = Sheet::of(&world);
+    sheet.shows(
+        ForeignFormat::new("old_", Alphabet::Hex, 48).unwrap(),
+        "ForeignFormat { prefix: \"old_\", alphabet: Hex, body: BodyLength { least: 48, most: 48 }, \
+         environment: None }",
+    );
+    sheet.shows(Alphabet::Base64Url, "Base64Url");
+    let length: BodyLength = (32..=40).into();
+    sheet.shows(length, "BodyLength { least: 32, most: 40 }");
+    let no_prefix: InvalidForeignFormat = ForeignFormat::new("", Alphabet::Hex, 48).unwrap_err();
+    sheet.shows(no_prefix, "EmptyPrefix");
+    // The key itself in the place of its beginning.
+    let format = world.keyring.format();
+    let secret = world.created.secret.expose();
+    let live = format.default_environment();
+    let whole: NotAHint = format.imported_hint(secret, live).unwrap_err();
+    sheet.hides(whole);
+    sheet.hides(ForeignFormat::new(secret, Alphabet::Hex, 48).unwrap_err());
+    sheet.passes();
+}
+
+#[tokio::test]
 async fn a_keyring_and_what_is_asked_of_it() {
     let world = World::new().await;
     let mut sheet = Sheet::of(&world);
@@ -304,10 +335,21 @@ async fn a_keyring_and_what_is_asked_of_it() {
         digest: world.digest,
         hint: world.created.key.hint.clone(),
     });
+    let layer: RequireResourceLayer = require_resource("project", "id");
+    let service: RequireResource<()> = layer.layer(());
+    sheet.hides(layer);
+    sheet.hides(service);
+    sheet.hides(ClientAddress::peer());
+    let peer = PeerAddress("192.0.2.1".parse().unwrap());
+    sheet.shows(peer, "PeerAddress(192.0.2.1)");
     sheet.shows(Expiry::AsCaller, "AsCaller");
     sheet.shows(End::Never, "Never");
     sheet.shows(InvalidNewKey::Name(InvalidText::Empty), "Name(Empty)");
     sheet.shows(BuildError::NoPrefix, "NoPrefix");
+    sheet.shows(
+        InvalidDeclaration::RepeatedRole("a".to_owned()),
+        "RepeatedRole(\"a\")",
+    );
     sheet.shows(WriteError::Refused(Refusal::NotFound), "Refused(NotFound)");
     sheet.shows(Dead::Unknown, "Unknown");
     sheet.shows(Unavailable::Deadline, "Deadline");
@@ -329,7 +371,10 @@ async fn the_admin_router_and_its_token() {
         shown,
         "Admin { gate: Gate { keyring: K, realm: Realm { quoted: \"\\\"api\\\"\" }, places: \
          [Bearer], optional: false, environments: None, .. }, tokens: \
-         Tokens([KeyDigest(redacted)]) }"
+         Tokens([KeyDigest(redacted)]), rules: Rules { limits: Limits { live_keys: None, \
+         longest_life: None, environments: None }, mint_limit: None, asking: None }, origins: \
+         Origins([]), client: None, opening: None, running: Running(Mutex { data: {}, poisoned: \
+         false, .. }) }"
     );
     let refused = |token: &str| admin().bootstrap_token(token).unwrap_err();
     sheet.shows(refused(&TOKEN[..31]), "TooShort(31)");
@@ -337,6 +382,44 @@ async fn the_admin_router_and_its_token() {
     sheet.shows(refused(&format!("{TOKEN} ")), "Characters");
     sheet.shows(refused(world.created.secret.expose()), "IsAKey");
     sheet.shows(InvalidToken::TooMany, "TooMany");
+    sheet.passes();
+}
+
+#[tokio::test]
+async fn who_calls_the_admin_router_and_what_is_allowed() {
+    let world = World::new().await;
+    let mut sheet = Sheet::of(&world);
+    let admin = || Admin::new(world.keyring.clone());
+    let caller = TrustedCaller::new("alice", "acme").unwrap();
+    sheet.shows(
+        caller.scopes(["a"]).unwrap(),
+        "TrustedCaller(Session { id: SessionId(\"alice\"), owner: Owner(\"acme\"), scopes: \
+         ScopeSet([Grant(\"a\")]), roles: RoleSet([]), resources: None, environments: None })",
+    );
+    sheet.shows(
+        InvalidTrustedCaller::Owner(InvalidText::Empty),
+        "Owner(Empty)",
+    );
+    let policy = Policy::new()
+        .mint_limit(10, Duration::from_hours(1))
+        .entitlement(async |_: Minting| Ok::<_, std::io::Error>(true));
+    sheet.shows(
+        &policy,
+        "Policy { live_keys: None, max_lifetime: None, environments: None, mint_limit: Some((10, \
+         3600s)), entitlement: true, deadline: 2s }",
+    );
+    sheet.hides(admin().policy(policy).unwrap());
+    sheet.shows(
+        InvalidPolicy::TooLong("max_lifetime"),
+        "TooLong(\"max_lifetime\")",
+    );
+    let no_origin: InvalidOrigin = admin().trusted_origin("app.example").unwrap_err();
+    sheet.shows(no_origin, "InvalidOrigin(\"app.example\")");
+    let event = Event::new(EventKind::Created, Provenance::System, moment());
+    sheet.hides(KeyChange::Key {
+        event,
+        key: Box::new(world.created.key.clone()),
+    });
     sheet.passes();
 }
 
@@ -474,17 +557,6 @@ async fn what_is_decided_about_keys() {
     });
     let event: Event = revocation.event();
     sheet.hides(&event);
-    sheet.shows(EventKind::PreviousEnded, "PreviousEnded");
-    sheet.hides(EventDetail::default());
-    sheet.hides(RecordedEvent {
-        seq: 1,
-        key: record.id.clone(),
-        event: event.clone(),
-    });
-    sheet.hides(EventQuery::default());
-    sheet.hides(Retention::default());
-    sheet.hides(Pruned::default());
-    sheet.shows(SessionId::parse("s1").unwrap(), "SessionId(\"s1\")");
     let digest = world.digest;
     let rotated = KeyRecord {
         previous: Some(previous),
@@ -526,6 +598,26 @@ async fn what_is_decided_about_keys() {
             record,
         },
     });
+    sheet.passes();
+}
+
+#[tokio::test]
+async fn the_trail_of_keys() {
+    let world = World::new().await;
+    let mut sheet = Sheet::of(&world);
+    let session = SessionId::parse("s1").unwrap();
+    sheet.shows(&session, "SessionId(\"s1\")");
+    let by = Provenance::Session(session);
+    let event = Event::new(EventKind::PreviousEnded, by, moment());
+    sheet.hides(EventDetail::default());
+    sheet.hides(RecordedEvent {
+        seq: 1,
+        key: world.created.key.id.clone(),
+        event,
+    });
+    sheet.hides(EventQuery::default());
+    sheet.hides(Retention::default());
+    sheet.hides(Pruned::default());
     sheet.passes();
 }
 
@@ -636,6 +728,7 @@ async fn scopes_and_moments() {
         "ScopeSet([Grant(\"a:b\")])",
     );
     sheet.hides(Catalogue::new(["a:b"]).unwrap());
+    sheet.hides(Role::new("a role", ScopeSet::empty()));
     let role: RoleName = "auditor".parse().unwrap();
     sheet.shows(&role, "RoleName(\"auditor\")");
     let roles = RoleSet::new([role.clone()]).unwrap();

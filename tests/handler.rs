@@ -197,7 +197,8 @@ async fn a_handler_sees_whom_the_test_has_chosen() {
     let (_, _, body) = seen(shown.route_layer(chosen.clone()), request("GET", "/", None)).await;
     let expected = "Principal { key_id: KeyId(\"key_2vQ9dKfTn0aYxZbC3LmP8s\"), owner: \
                     Owner(\"acme-corp\"), name: KeyName(\"nightly export\"), environment: \
-                    Environment(\"staging\"), scopes: ScopeSet([Grant(\"reports:*\")]), .. }";
+                    Environment(\"staging\"), scopes: ScopeSet([Grant(\"reports:*\")]), roles: \
+                    RoleSet([]), .. }";
     assert_eq!(body, expected);
     let principal = chosen.principal();
     assert_eq!(format!("{principal:?}"), expected);

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, watch};
 use super::agreement::Agreement;
 use super::authority::SelfService;
 use super::cache::time_to_keep;
-use super::change::{Change, Listeners};
+use super::change::{KeyChange, Listeners};
 use super::declared::{Declared, InvalidDeclaration};
 use super::epoch::CacheSizes;
 use super::flight::Flights;
@@ -253,7 +253,7 @@ impl Builder {
     /// # use portcullis::Keyring;
     /// # use portcullis::keyring::NewKey;
     /// # use portcullis::store::MemoryStore;
-    /// use portcullis::keyring::Change;
+    /// use portcullis::keyring::KeyChange;
     /// use portcullis::store::EventKind;
     ///
     /// let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
@@ -263,11 +263,11 @@ impl Builder {
     ///     .build()?;
     /// let made = keyring.create(NewKey::named("nightly export")?).await?;
     ///
-    /// let Some(Change::Key { event, key }) = told.recv().await else { panic!("one key was made") };
+    /// let Some(KeyChange::Key { event, key }) = told.recv().await else { panic!("one key was made") };
     /// assert_eq!((event.what, key.id), (EventKind::Created, made.key.id));
     /// # Ok(()) }
     /// ```
-    pub fn on_change(mut self, listener: impl Fn(&Change) + Send + Sync + 'static) -> Self {
+    pub fn on_change(mut self, listener: impl Fn(&KeyChange) + Send + Sync + 'static) -> Self {
         self.listeners.add(listener);
         self
     }

@@ -13,7 +13,7 @@ use crate::store::{Event, EventKind, KeyRecord, Outcome};
 /// [`Builder::on_change`]: super::Builder::on_change
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum Change {
+pub enum KeyChange {
     /// To one key.
     Key {
         /// What was done, when and by whom: the line that the trail of the key has for it.
@@ -32,7 +32,7 @@ pub enum Change {
     },
 }
 
-impl Change {
+impl KeyChange {
     /// What has happened, if something has. `event` is that of the decision.
     pub(super) fn made(outcome: &Outcome, event: Option<Event>) -> Option<Self> {
         match (outcome, event?) {
@@ -98,19 +98,19 @@ fn in_words(event: &Event) -> &'static str {
     }
 }
 
-type Listener = Arc<dyn Fn(&Change) + Send + Sync>;
+type Listener = Arc<dyn Fn(&KeyChange) + Send + Sync>;
 
 /// Those who want to know of changes.
 #[derive(Clone, Default)]
 pub(super) struct Listeners(Vec<Listener>);
 
 impl Listeners {
-    pub(super) fn add(&mut self, listener: impl Fn(&Change) + Send + Sync + 'static) {
+    pub(super) fn add(&mut self, listener: impl Fn(&KeyChange) + Send + Sync + 'static) {
         self.0.push(Arc::new(listener));
     }
 
     /// The change is committed, whatever becomes of this.
-    pub(super) fn tell(&self, change: &Change) {
+    pub(super) fn tell(&self, change: &KeyChange) {
         for listener in &self.0 {
             if catch_unwind(AssertUnwindSafe(|| listener(change))).is_err() {
                 tracing::error!("a listener to changes of keys panicked");

@@ -66,7 +66,7 @@ pub(crate) use authorize::{Denial, Judged, Miss};
 pub use builder::{BuildError, Builder};
 #[cfg(feature = "admin")]
 pub(crate) use caller::Caller;
-pub use change::Change;
+pub use change::KeyChange;
 pub use declared::InvalidDeclaration;
 #[cfg(feature = "admin")]
 pub(crate) use foresee::Foreseen;

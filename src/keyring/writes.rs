@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use tracing::Instrument as _;
 
 use super::Inner;
-use super::change::Change;
+use super::change::KeyChange;
 use super::history::{Break, alarm};
 use super::timeline::{Fit, Followed, Write};
 use crate::key::KeyDigest;
@@ -94,7 +94,8 @@ impl Inner {
                     if inner.heed(transacted, caller, then) == Fit::Gap {
                         inner.catch_up(transacted.revision).await;
                     }
-                    if let Some(change) = Change::made(&transacted.outcome, lock(&event).take()) {
+                    if let Some(change) = KeyChange::made(&transacted.outcome, lock(&event).take())
+                    {
                         change.log();
                         inner.listeners.tell(&change);
                     }

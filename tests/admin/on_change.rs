@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use portcullis::keyring::Change;
+use portcullis::keyring::KeyChange;
 
 use crate::world::{ADMIN_TOKEN, World, key_path};
 
@@ -11,13 +11,13 @@ async fn each_change_is_told_once_after_it_was_made() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let hear = {
         let told = Arc::clone(&told);
-        move |change: &Change| {
+        move |change: &KeyChange| {
             let said = match change {
-                Change::Key { event, key } => {
+                KeyChange::Key { event, key } => {
                     let fields = event.detail.fields.join(",");
                     format!("{} {} {} {fields}", event.what.as_str(), key.id, event.by)
                 }
-                Change::Stopped {
+                KeyChange::Stopped {
                     event,
                     revoked,
                     keys,

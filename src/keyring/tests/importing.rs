@@ -80,7 +80,7 @@ async fn a_request_that_comes_again_keeps_the_key_and_its_secret() {
     };
     let import = || {
         let keyring = &replica.keyring;
-        keyring.import_as(Caller::System, new("acme"), made.clone(), making)
+        keyring.import_as(Caller::System, new("acme"), made.clone(), making.clone())
     };
     let (_, first) = import().await.unwrap();
     let (_, again) = import().await.unwrap();
@@ -98,7 +98,7 @@ async fn a_role_that_the_code_does_not_know_is_given_to_nobody() {
     let (_, made) = elsewhere(&replica);
     let imported = keyring.import(roles(new("acme")), made).await.unwrap_err();
     for error in [created, imported] {
-        assert!(matches!(error, WriteError::UnknownRole(role) if role == "auditor"));
+        assert!(matches!(error, WriteError::UnknownRole { role, .. } if role == "auditor"));
     }
     assert_eq!(replica.faults.writes.calls(), 0);
 }
