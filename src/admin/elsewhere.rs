@@ -51,14 +51,12 @@ fn hint(
         let hint = format.imported_hint(text, environment)?;
         Ok((hint, environment.clone()))
     };
-    match environment {
-        Some(environment) => of(environment),
-        None => {
-            let mut all = format.environments().iter();
-            let found = all.find_map(|environment| of(environment).ok());
-            found.map_or_else(|| of(format.default_environment()), Ok)
-        }
+    if let Some(environment) = environment {
+        return of(environment);
     }
+    let mut all = format.environments().iter();
+    let found = all.find_map(|environment| of(environment).ok());
+    found.map_or_else(|| of(format.default_environment()), Ok)
 }
 
 /// 64 hexadecimal digits. One spelling, so that one digest is not told for two.
