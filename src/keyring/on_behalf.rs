@@ -8,6 +8,7 @@ use super::caller::Caller;
 use super::limits::Limits;
 use super::new_key::{Created, Imported, MadeElsewhere, NewKey};
 use super::{Keyring, WriteError};
+use crate::excerpt::excerpt;
 use crate::key::{Environment, GenerateError, GeneratedKey, KeyDigest, KeyHint, KeyId, PlainKey};
 use crate::scope::{Grant, RoleName, RoleSet, Scope, ScopeSet};
 use crate::store::{
@@ -245,7 +246,8 @@ impl Keyring {
     /// That this role is none of those that are known, which are named.
     pub(crate) fn unknown_role(&self, role: &RoleName) -> WriteError {
         WriteError::UnknownRole {
-            role: role.to_string(),
+            // A key that was put in the wrong place may be the name of a role, and must not come back.
+            role: excerpt(role.as_str()),
             known: named(self.inner.roles.iter().map(|(name, _)| name.as_str())),
         }
     }
