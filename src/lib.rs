@@ -55,6 +55,8 @@
 //! |---|---|---|
 //! | `axum` | [`Principal`], `Option<Principal>` and [`Scoped`] as extractors, [`require_resource`], the address of the peer from `ConnectInfo` | yes |
 //! | `admin` | the [router](admin) that manages keys | |
+//! | `openapi` | its [OpenAPI](openapi) document, and the means to put scopes into your own | |
+//! | `secret-scanning` | [reports of leaks](admin::ScanningKeys) as GitHub's secret scanning signs them | |
 //! | `sqlite` | [`SqliteStore`](store::SqliteStore) | |
 //! | `postgres` | [`PostgresStore`](store::PostgresStore) | |
 //! | `testing` | [callers for your own handler tests, a fake clock, a store that fails on command](testing), the [suite](store::conformance) for stores | |

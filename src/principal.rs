@@ -41,15 +41,21 @@ pub(crate) struct Known {
     pub(crate) usage: Arc<Usage>,
     /// When the map that keeps this last heard that it is used, boot clock nanoseconds.
     heard: AtomicU64,
-    pub(crate) environment: Environment,
+    holding: Arc<Holding>,
     id: KeyId,
     name: KeyName,
-    owner: Owner,
-    /// Those of its row and those of its roles together.
-    scopes: ScopeSet,
     /// Apart, since most keys have nothing of the kind, and many keys are remembered.
     bounds: Option<Box<Bounds>>,
     expires_at: Option<Timestamp>,
+}
+
+/// Whose a key is and what it grants: the same for many keys, and kept once for all of them.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Holding {
+    pub(crate) environment: Environment,
+    pub(crate) owner: Owner,
+    /// Those of its row and those of its roles together.
+    pub(crate) scopes: ScopeSet,
 }
 
 /// The roles that a key has, and what it is bound to.
@@ -126,11 +132,13 @@ impl Known {
             digest,
             usage,
             heard: AtomicU64::new(0),
-            environment: record.environment,
+            holding: Arc::new(Holding {
+                environment: record.environment,
+                owner: record.owner,
+                scopes: roles.effective(&record.scopes, &record.roles),
+            }),
             id: record.id,
             name: record.name,
-            owner: record.owner,
-            scopes: roles.effective(&record.scopes, &record.roles),
             bounds: Bounds {
                 roles: record.roles,
                 resources: record.resources,
@@ -143,9 +151,12 @@ impl Known {
 
     /// Keeps what other keys have, too, together with them.
     pub(crate) fn share(&mut self, shared: &Shared) {
-        shared.environment(&mut self.environment);
-        shared.owner(&mut self.owner);
-        shared.scopes(&mut self.scopes);
+        shared.hold(&mut self.holding);
+    }
+
+    #[inline]
+    pub(crate) fn environment(&self) -> &Environment {
+        &self.holding.environment
     }
 
     /// Whether the key's life, or that of this secret, is over.
@@ -220,7 +231,7 @@ impl Principal {
     /// Whose key it is. Use it for what hangs on the customer, such as everything the request
     /// creates: a rotated or replaced key then still reaches it.
     pub fn owner(&self) -> &str {
-        self.known.owner.as_str()
+        self.known.holding.owner.as_str()
     }
 
     /// What a person called the key.
@@ -230,12 +241,12 @@ impl Principal {
 
     /// The environment that is spelled out in the key.
     pub fn environment(&self) -> &Environment {
-        &self.known.environment
+        self.known.environment()
     }
 
     /// What the key grants by itself and by its roles, wildcards as they were given.
     pub fn scopes(&self) -> &ScopeSet {
-        &self.known.scopes
+        &self.known.holding.scopes
     }
 
     /// The roles that the key has, also those that the application knows no more.
@@ -281,7 +292,7 @@ impl Principal {
     pub fn has_scope(&self, scope: &str) -> bool {
         scope
             .parse()
-            .is_ok_and(|scope| self.known.scopes.allows(&scope))
+            .is_ok_and(|scope| self.known.holding.scopes.allows(&scope))
     }
 
     /// Whether the key was let in although nobody can say whether it is still good: the store is
@@ -302,7 +313,7 @@ impl Principal {
     }
 
     pub(crate) fn owner_value(&self) -> &Owner {
-        &self.known.owner
+        &self.known.holding.owner
     }
 }
 
@@ -310,10 +321,10 @@ impl fmt::Debug for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Principal")
             .field("key_id", &self.known.id)
-            .field("owner", &self.known.owner)
+            .field("owner", &self.known.holding.owner)
             .field("name", &self.known.name)
-            .field("environment", &self.known.environment)
-            .field("scopes", &self.known.scopes)
+            .field("environment", self.known.environment())
+            .field("scopes", &self.known.holding.scopes)
             .field("roles", self.known.roles())
             .finish_non_exhaustive()
     }

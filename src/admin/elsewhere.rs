@@ -1,7 +1,7 @@
 //! A key whose secret was made elsewhere: what is taken of it is a digest and a hint.
 
 use super::fields::Fields;
-use crate::key::{Environment, KeyDigest};
+use crate::key::{Environment, KeyDigest, KeyHint, NotAHint};
 use crate::keyring::{Keyring, MadeElsewhere};
 
 const DIGEST: &str = "digest";
@@ -10,10 +10,12 @@ const HINT: &str = "hint";
 /// The fields, for the list of those that are known.
 pub(super) const FIELDS: [&str; 2] = [DIGEST, HINT];
 
-/// The fields `digest` and `hint`, both or neither, and the environment that the hint spells.
+/// The fields `digest` and `hint`, both or neither, and the environment that the hint is of: the
+/// one that is asked for or, if none is, whichever has keys that begin like this.
 pub(super) fn elsewhere(
     fields: &mut Fields<'_>,
     keyring: &Keyring,
+    environment: Option<&Environment>,
 ) -> Option<(MadeElsewhere, Environment)> {
     match (fields.has(DIGEST), fields.has(HINT)) {
         (false, false) => return None,
@@ -28,7 +30,7 @@ pub(super) fn elsewhere(
         let why = "cannot be taken here: digests are made with a secret of this deployment";
         fields.wrong(DIGEST, why);
     }
-    let hint = fields.text(HINT, |text| keyring.format().read_hint(text));
+    let hint = fields.text(HINT, |text| hint(text, keyring, environment));
     let (digest, (hint, environment)) = digest.zip(hint)?;
     Some((MadeElsewhere { digest, hint }, environment))
 }
@@ -37,6 +39,26 @@ pub(super) fn elsewhere(
 pub(super) fn require(fields: &mut Fields<'_>) {
     fields.require(DIGEST);
     fields.require(HINT);
+}
+
+fn hint(
+    text: &str,
+    keyring: &Keyring,
+    environment: Option<&Environment>,
+) -> Result<(KeyHint, Environment), NotAHint> {
+    let format = keyring.format();
+    let of = |environment: &Environment| {
+        let hint = format.imported_hint(text, environment)?;
+        Ok((hint, environment.clone()))
+    };
+    match environment {
+        Some(environment) => of(environment),
+        None => {
+            let mut all = format.environments().iter();
+            let found = all.find_map(|environment| of(environment).ok());
+            found.map_or_else(|| of(format.default_environment()), Ok)
+        }
+    }
 }
 
 /// 64 hexadecimal digits. One spelling, so that one digest is not told for two.

@@ -71,13 +71,8 @@ impl Wanted {
         let resources = resources(&mut fields, keyring, Null::Wrong);
         let allowed_ips = allowed_ips(&mut fields, Null::Wrong);
         let metadata = given::metadata(&mut fields, Null::Wrong).unwrap_or_default();
-        let elsewhere = elsewhere::elsewhere(&mut fields, keyring);
+        let elsewhere = elsewhere::elsewhere(&mut fields, keyring, environment.as_ref());
         let spelled = elsewhere.as_ref().map(|(_, environment)| environment);
-        if let (Some(given), Some(spelled)) = (&environment, spelled)
-            && given != spelled
-        {
-            fields.wrong("environment", "is not the one that the hint spells");
-        }
         let new = NewKey {
             name: name?,
             owner,

@@ -11,10 +11,6 @@ use super::{Environment, KeyFormat};
 /// How many characters of the body a hint shows: 24 of its 190 bits.
 pub(super) const SHOWN: usize = 4;
 
-/// The most characters of the body in the hint of a key that was made elsewhere.
-#[cfg(feature = "admin")]
-const MOST_GIVEN: usize = 8;
-
 /// The longest hint that is read back from a store, in bytes.
 const LONGEST: usize = 64;
 
@@ -134,38 +130,6 @@ impl KeyHint {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-#[cfg(feature = "admin")]
-impl super::KeyFormat {
-    /// The hint of a key that was made elsewhere, and the environment that it spells: prefix,
-    /// environment and 1 to 8 characters of the body. More would be needed by nobody, and a whole
-    /// key must not end up here.
-    pub(crate) fn read_hint(&self, text: &str) -> Result<(KeyHint, super::Environment), String> {
-        let wrong = || {
-            let prefix = self.prefix();
-            let names: Vec<&str> = self.environments().iter().map(AsRef::as_ref).collect();
-            let names = names.join("|");
-            format!(
-                "must be the beginning of the key: {prefix}_({names})_ and 1 to {MOST_GIVEN} \
-                 characters of 0-9A-Za-z"
-            )
-        };
-        let after_prefix = text.strip_prefix(self.prefix()).ok_or_else(wrong)?;
-        let after_prefix = after_prefix.strip_prefix('_').ok_or_else(wrong)?;
-        let (name, body) = after_prefix.split_once('_').ok_or_else(wrong)?;
-        let environments = self.environments().iter();
-        let mut of_this_name = environments.filter(|known| known.as_str() == name);
-        match of_this_name.next() {
-            Some(environment)
-                if (1..=MOST_GIVEN).contains(&body.len())
-                    && super::alphabet::is_base62(body.as_bytes()) =>
-            {
-                Ok((KeyHint::new(text), environment.clone()))
-            }
-            _ => Err(wrong()),
-        }
     }
 }
 
@@ -303,37 +267,6 @@ mod tests {
         for (name, text, expected) in cases {
             let read = KeyHint::from_stored(&text).map(|hint| assert_eq!(hint.as_str(), text));
             assert_eq!(read, expected, "{name}");
-        }
-    }
-
-    #[cfg(feature = "admin")]
-    #[test]
-    fn what_may_be_given_for_a_key_that_was_made_elsewhere() {
-        let format = crate::key::KeyFormat::new("acme", ["live", "test"]).unwrap();
-        let whole = "acme_live_0123456789ABCDEFGHIJKLMNOPQRSTUV4IG2In";
-        for (text, expected) in [
-            ("acme_live_0", Some("live")),
-            ("acme_test_01234567", Some("test")),
-            ("acme_test_", None),
-            ("acme_test_012345678", None),
-            ("acme_prod_0123", None),
-            ("acme__0123", None),
-            ("acme_live_01_3", None),
-            ("acme_live_012\u{e9}", None),
-            ("acmelive_0123", None),
-            ("Acme_live_0123", None),
-            (" acme_live_0123", None),
-            ("", None),
-            (whole, None),
-        ] {
-            let read = format.read_hint(text);
-            match (&read, expected) {
-                (Ok((hint, environment)), Some(expected)) => {
-                    assert_eq!((hint.as_str(), environment.as_str()), (text, expected));
-                }
-                (Err(why), None) => assert!(!why.contains("0123"), "{why}"),
-                _ => panic!("{text}: {read:?}"),
-            }
         }
     }
 

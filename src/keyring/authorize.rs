@@ -208,7 +208,7 @@ pub(super) fn death(known: &Known, environment: &Environment, now: BootTime) -> 
         _ if known.has_ended(now) => Some(Dead::Expired),
         Standing::Disabled => Some(Dead::Disabled),
         // The row is the truth, and it is what the caller's environment was checked against.
-        Standing::Live if known.environment != *environment => Some(Dead::Environment),
+        Standing::Live if known.environment() != environment => Some(Dead::Environment),
         Standing::Live => None,
     }
 }

@@ -5,11 +5,11 @@
 
 use std::collections::HashSet;
 use std::hash::Hash;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::key::Environment;
+use crate::principal::Holding;
 use crate::scope::ScopeSet;
-use crate::store::Owner;
 
 /// How many different ones of a kind are kept for others to share. Above that all are let go, and
 /// those that come from then on are shared among themselves.
@@ -18,22 +18,18 @@ const MOST: usize = 100_000;
 /// Asked where a row was read, never on a hit.
 #[derive(Default)]
 pub(crate) struct Shared {
+    holdings: Pool<Arc<Holding>>,
+    // Also where each owner has one key.
     environments: Pool<Environment>,
-    owners: Pool<Owner>,
     scopes: Pool<ScopeSet>,
 }
 
 impl Shared {
-    pub(crate) fn environment(&self, environment: &mut Environment) {
-        self.environments.put(environment);
-    }
-
-    pub(crate) fn owner(&self, owner: &mut Owner) {
-        self.owners.put(owner);
-    }
-
-    pub(crate) fn scopes(&self, scopes: &mut ScopeSet) {
-        self.scopes.put(scopes);
+    pub(crate) fn hold(&self, holding: &mut Arc<Holding>) {
+        let own = Arc::make_mut(holding);
+        self.environments.put(&mut own.environment);
+        self.scopes.put(&mut own.scopes);
+        self.holdings.put(holding);
     }
 }
 
@@ -68,29 +64,37 @@ impl<T> Default for Pool<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Owner;
 
-    fn owner(name: &str) -> Owner {
-        Owner::parse(name).unwrap()
+    fn holding(owner: &str, scopes: &str) -> Arc<Holding> {
+        Arc::new(Holding {
+            environment: "live".parse().unwrap(),
+            owner: Owner::parse(owner).unwrap(),
+            scopes: ScopeSet::parse([scopes]).unwrap(),
+        })
     }
 
     #[test]
     fn what_says_the_same_is_kept_once() {
         let shared = Shared::default();
-        let (mut first, mut second, mut other) = (owner("acme"), owner("acme"), owner("corp"));
-        assert!(!std::ptr::eq(first.as_str(), second.as_str()));
-        for owner in [&mut first, &mut second, &mut other] {
-            shared.owner(owner);
+        let [mut first, mut second] = [(); 2].map(|()| holding("acme", "a"));
+        let (mut others, mut more) = (holding("corp", "a"), holding("acme", "b"));
+        for holding in [&mut first, &mut second, &mut others, &mut more] {
+            shared.hold(holding);
         }
-        assert!(std::ptr::eq(first.as_str(), second.as_str()));
-        assert_eq!((second.as_str(), other.as_str()), ("acme", "corp"));
+        assert!(Arc::ptr_eq(&first, &second));
+        assert_eq!(others.owner.as_str(), "corp");
+        assert_eq!(more.scopes.to_string(), "b");
+        let environment = |holding: &Holding| holding.environment.as_str().as_ptr();
+        assert_eq!(environment(&first), environment(&others));
     }
 
     #[test]
     fn no_stream_of_different_ones_makes_it_grow_for_ever() {
         let shared = Shared::default();
         for number in 0..=MOST {
-            shared.owner(&mut owner(&number.to_string()));
+            shared.hold(&mut holding(&number.to_string(), "a"));
         }
-        assert_eq!(shared.owners.kept.lock().unwrap().len(), 1);
+        assert_eq!(shared.holdings.kept.lock().unwrap().len(), 1);
     }
 }

@@ -1,8 +1,10 @@
 //! `POST /keys` with `digest` and `hint`: the secret is made elsewhere.
 
 use axum::http::Method;
-use portcullis::key::{DigestAlgorithm, Pepper};
+use portcullis::admin::{Admin, LeakReports};
+use portcullis::key::{Alphabet, DigestAlgorithm, ForeignFormat, Pepper};
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use crate::world::{ADMIN_TOKEN, Elsewhere, Holder, World, key_path, request};
 
@@ -147,7 +149,7 @@ async fn the_hint_says_of_which_environment_it_is(world: World) {
     }
     let reply = made(r#""environment":"live","#).await;
     assert_eq!(reply.told(), (422, "invalid_field"));
-    assert_eq!(reply.places(), ["#/environment"]);
+    assert_eq!(reply.places(), ["#/hint"]);
 }
 
 async fn a_repeated_request_finds_the_key_that_it_made(world: World) {
@@ -203,4 +205,57 @@ async fn where_digests_take_a_secret_none_is_taken() {
     assert_eq!(reply.told(), (422, "invalid_field"));
     assert_eq!(reply.places(), ["#/digest"]);
     assert_eq!(world.count().await, 0);
+}
+
+#[tokio::test]
+async fn keys_of_an_older_system_are_taken_and_may_leak() {
+    let old = |builder: portcullis::keyring::Builder| {
+        let format = ForeignFormat::new("old_sk_", Alphabet::Hex, 48).unwrap();
+        builder.accept_foreign(format)
+    };
+    let leaks = |admin: Admin| admin.leak_reports(LeakReports::new()).unwrap();
+    for world in World::everywhere(old, leaks).await {
+        let secret = "old_sk_000102030405060708090a0b0c0d0e0f1011121314151617";
+        let digest = "72cbc8e2ecb63bd1c3f2d0a0a5ef5a34b0a3b8a4f4e4e2c1d0b9a897867564f3";
+        // Another digest than that of the key: it is stored, and the key stays unknown.
+        let body = |digest: &str, hint: &str| {
+            json!({"name": "n", "scopes": [], "digest": digest, "hint": hint}).to_string()
+        };
+        for wrong in [
+            "old_sk_",
+            "old_sk_G",
+            secret,
+            "old_sk_000102030",
+            "older_sk_0001",
+        ] {
+            let reply = world.post(ADMIN_TOKEN, body(digest, wrong)).await;
+            assert_eq!(reply.places(), ["#/hint"], "{wrong}");
+        }
+        assert_eq!(
+            world
+                .post(ADMIN_TOKEN, body(digest, "old_sk_0001"))
+                .await
+                .status,
+            201
+        );
+        assert_eq!(world.get("/admin/keys/current", secret).await.status, 401);
+        let sha256 = sha256(secret);
+        let made = world
+            .post(ADMIN_TOKEN, body(&sha256, "old_sk_00010203"))
+            .await;
+        assert_eq!(made.status, 201, "{}", made.text());
+        assert_eq!(made.json()["key"]["environment"], "live");
+        assert_eq!(world.get("/admin/keys/current", secret).await.status, 200);
+
+        let report = json!({"secrets": [secret]}).to_string();
+        let report = request(Method::POST, "/admin/leaks", "", report);
+        assert_eq!(world.send(report).await.status, 200);
+        assert_eq!(world.get("/admin/keys/current", secret).await.status, 401);
+    }
+}
+
+/// As whoever moves keys over computes it.
+fn sha256(secret: &str) -> String {
+    let digest = Sha256::digest(secret.as_bytes());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

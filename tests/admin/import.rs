@@ -7,6 +7,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{Method, Request};
 use http_body::Frame;
 use http_body_util::BodyExt as _;
+use portcullis::admin::{Admin, Policy};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -363,4 +364,39 @@ async fn an_outage_is_told_of_each_line_and_not_waited_for() {
     let again = lines(&import(&world, ADMIN_TOKEN, body).await);
     assert_eq!(again[0]["status"], 200);
     assert!(again[1..].iter().all(|line| line["status"] == 201));
+}
+
+#[tokio::test]
+async fn a_policy_binds_each_line() {
+    let policy = |policy: Policy| move |admin: Admin| admin.policy(policy.clone()).unwrap();
+    let keys: Vec<Elsewhere> = (0..6).map(|_| Elsewhere::of("live")).collect();
+    let body: String = keys.iter().map(|key| line(key, "") + "\n").collect();
+    let counted = policy(Policy::new().live_keys_per_owner(4));
+    let limited = policy(Policy::new().mint_limit(3, std::time::Duration::from_hours(1)));
+    for (admin, code, status) in [
+        (
+            &counted as &dyn Fn(Admin) -> Admin,
+            "key_limit_reached",
+            409,
+        ),
+        (&limited, "rate_limited", 429),
+    ] {
+        for world in World::everywhere(|builder| builder, admin).await {
+            let caller = world.key("a", &["keys:write"]).await;
+            let answers = lines(&import(&world, &caller.secret, body.clone()).await);
+            let expected = [
+                (1, 201, ""),
+                (2, 201, ""),
+                (3, 201, ""),
+                (4, status, code),
+                (5, status, code),
+                (6, status, code),
+            ];
+            assert_eq!(told(&answers), expected);
+            // What is there already is no key more.
+            let there = line(&keys[0], "");
+            let answers = lines(&import(&world, &caller.secret, there).await);
+            assert_eq!(told(&answers), [(1, 200, "")]);
+        }
+    }
 }

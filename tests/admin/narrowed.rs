@@ -247,3 +247,56 @@ async fn a_request_that_differs_in_them_alone_is_another(world: World) {
         (201, "")
     );
 }
+
+#[tokio::test]
+async fn roles_are_those_that_the_code_knows_and_hand_on_what_they_grant() {
+    let roles = |builder: portcullis::keyring::Builder| {
+        builder
+            .scopes(["reports:read", "reports:write"])
+            .role("read_only", "Reads.", ["reports:read"])
+            .role("write_agent", "Reads and writes.", ["reports:*"])
+            .role("manager", "Makes keys.", ["keys:write"])
+    };
+    for world in World::everywhere(roles, |admin| admin).await {
+        let body = |roles: Value| json!({"name": "n", "scopes": [], "roles": roles}).to_string();
+        let made = world
+            .post(
+                ADMIN_TOKEN,
+                body(json!(["write_agent", "read_only", "read_only"])),
+            )
+            .await
+            .json();
+        assert_eq!(made["key"]["roles"], json!(["read_only", "write_agent"]));
+        assert_eq!(made["key"]["scopes"], json!([]));
+
+        let reply = world
+            .post(ADMIN_TOKEN, body(json!(["read_only", "root"])))
+            .await;
+        assert_eq!(reply.places(), ["#/roles/1"]);
+        for known in ["read_only", "write_agent", "manager"] {
+            assert!(reply.text().contains(known), "{}", reply.text());
+        }
+        let scope = json!({"name": "n", "scopes": ["reports:delete"]}).to_string();
+        let reply = world.post(ADMIN_TOKEN, scope).await;
+        assert_eq!(reply.places(), ["#/scopes/0"]);
+        assert!(reply.text().contains("reports:write"), "{}", reply.text());
+
+        // What a role grants may be handed on, as a role or as scopes, and nothing else.
+        let caller =
+            json!({"name": "n", "owner": "a", "scopes": ["reports:read"], "roles": ["manager"]});
+        let caller = world.post(ADMIN_TOKEN, caller.to_string()).await.holder();
+        let made = async |roles: Value| world.post(&caller.secret, body(roles)).await.told();
+        assert_eq!(made(json!(["read_only"])).await, (201, ""));
+        assert_eq!(made(json!(["manager"])).await, (201, ""));
+        assert_eq!(made(json!(["write_agent"])).await, (403, "exceeds_caller"));
+        let key = world.post(&caller.secret, body(json!([]))).await.holder();
+        let patch = async |body: &str| world.patch(&key.id, &caller.secret, body.to_owned()).await;
+        assert_eq!(
+            patch(r#"{"roles":["write_agent"]}"#).await.told(),
+            (403, "exceeds_caller")
+        );
+        let changed = patch(r#"{"roles":["read_only"]}"#).await;
+        assert_eq!(changed.json()["roles"], json!(["read_only"]));
+        assert_eq!(patch(r#"{"roles":[]}"#).await.json()["roles"], json!([]));
+    }
+}
