@@ -121,6 +121,10 @@ pub mod manual {
     #[doc = include_str!("../docs/multi-tenant.md")]
     #[cfg(feature = "admin")]
     pub mod multi_tenant {}
+    #[doc = include_str!("../docs/migrating.md")]
+    pub mod migrating {}
     #[doc = include_str!("../docs/scaling.md")]
     pub mod scaling {}
+    #[doc = include_str!("../docs/service-to-service.md")]
+    pub mod service_to_service {}
 }
