@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use portcullis::admin::{
-    Admin, BootstrapToken, InvalidOrigin, InvalidPolicy, InvalidToken, InvalidTrustedCaller,
-    Minting, Policy, TrustedCaller,
+    Admin, BootstrapToken, InvalidLeakReports, InvalidOrigin, InvalidPolicy, InvalidScanningKeys,
+    InvalidToken, InvalidTrustedCaller, LeakReports, Minting, Policy, ScanningKeys, TrustedCaller,
 };
 use portcullis::allowed_ips::{AllowedIps, InvalidAllowedIps};
 use portcullis::clock::{BootTime, Clock, SystemClock};
@@ -374,7 +374,7 @@ async fn the_admin_router_and_its_token() {
          Tokens([KeyDigest(redacted)]), rules: Rules { limits: Limits { live_keys: None, \
          longest_life: None, environments: None }, mint_limit: None, asking: None }, origins: \
          Origins([]), client: None, opening: None, running: Running(Mutex { data: {}, poisoned: \
-         false, .. }) }"
+         false, .. }), leaks: None }"
     );
     let refused = |token: &str| admin().bootstrap_token(token).unwrap_err();
     sheet.shows(refused(&TOKEN[..31]), "TooShort(31)");
@@ -415,6 +415,12 @@ async fn who_calls_the_admin_router_and_what_is_allowed() {
     );
     let no_origin: InvalidOrigin = admin().trusted_origin("app.example").unwrap_err();
     sheet.shows(no_origin, "InvalidOrigin(\"app.example\")");
+    let keys = ScanningKeys::new([("", ""); 0]).unwrap();
+    sheet.shows(&keys, "ScanningKeys([])");
+    let no_key: InvalidScanningKeys = ScanningKeys::new([("k1", TOKEN)]).unwrap_err();
+    sheet.shows(no_key, "InvalidScanningKeys(\"k1\")");
+    sheet.hides(LeakReports::new().github(keys));
+    sheet.shows(InvalidLeakReports::Nothing("limit"), "Nothing(\"limit\")");
     let event = Event::new(EventKind::Created, Provenance::System, moment());
     sheet.hides(KeyChange::Key {
         event,

@@ -36,6 +36,10 @@ pub(super) fn scopes(fields: &mut Fields<'_>, keyring: &Keyring) -> Option<Scope
 /// The field `roles`: all that a key is to have.
 pub(super) fn roles(fields: &mut Fields<'_>, keyring: &Keyring) -> Option<RoleSet> {
     let names: Vec<RoleName> = fields.texts("roles", |text| {
+        // Nor is one repeated that was put among the roles.
+        if keyring.format().starts_like_a_key(text.as_bytes()) {
+            return Err("begins like a key, which no role does".to_owned());
+        }
         let role: RoleName = text.parse().map_err(|error| format!("{error}"))?;
         if keyring.roles().grants(&role).is_some() {
             return Ok(role);

@@ -241,7 +241,6 @@ impl Keyring {
         let catalogue = self.inner.catalogue.as_ref();
         let known = catalogue.map(|catalogue| named(catalogue.iter().map(Scope::as_str)));
         WriteError::UnknownScope {
-            // It may be a key that was put in the wrong place.
             scope: excerpt(grant.as_str()),
             known: known.unwrap_or_default(),
         }
@@ -250,6 +249,7 @@ impl Keyring {
     /// That this role is none of those that are known, which are named.
     pub(crate) fn unknown_role(&self, role: &RoleName) -> WriteError {
         WriteError::UnknownRole {
+            // A key that was put in the wrong place may be the name of a role, and must not come back.
             role: excerpt(role.as_str()),
             known: named(self.inner.roles.iter().map(|(name, _)| name.as_str())),
         }

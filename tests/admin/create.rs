@@ -358,5 +358,9 @@ async fn a_scope_outside_the_catalogue_is_named() {
     let reply = world.post(ADMIN_TOKEN, body).await;
     assert_eq!(reply.told(), (422, "invalid_field"));
     assert_eq!(reply.places(), ["#/scopes/1", "#/scopes/3"]);
-    assert!(reply.text().contains("`report:read`"), "{}", reply.text());
+    assert!(
+        reply.text().contains(r#"\"report:read\""#),
+        "{}",
+        reply.text()
+    );
 }

@@ -1,7 +1,5 @@
 //! `POST /keys` with `digest` and `hint`: the secret is made elsewhere.
 
-use std::fmt::Write as _;
-
 use axum::http::Method;
 use portcullis::admin::{Admin, LeakReports};
 use portcullis::key::{Alphabet, DigestAlgorithm, ForeignFormat, Pepper};
@@ -258,9 +256,6 @@ async fn keys_of_an_older_system_are_taken_and_may_leak() {
 
 /// As whoever moves keys over computes it.
 fn sha256(secret: &str) -> String {
-    let digest = Sha256::digest(secret.as_bytes());
-    digest.iter().fold(String::new(), |mut hex, byte| {
-        write!(hex, "{byte:02x}").unwrap();
-        hex
-    })
+    let digest: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
+    digest.map(|byte| format!("{byte:02x}")).concat()
 }

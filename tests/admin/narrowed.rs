@@ -1,8 +1,10 @@
 //! `roles`, `resources` and `allowed_ips`.
 
+use axum::http::Method;
+use portcullis::layer::PeerAddress;
 use serde_json::{Value, json};
 
-use crate::world::{ADMIN_TOKEN, World};
+use crate::world::{ADMIN_TOKEN, World, request};
 
 on_every_store!(
     what_narrows_a_key_is_kept_and_shown_in_order,
@@ -164,13 +166,16 @@ async fn a_key_hands_on_no_more_than_it_may_be_used_on(world: World) {
     let body = r#"{"name":"n","owner":"a","scopes":["keys:write"],
         "resources":{"p":["1","2"]},"allowed_ips":["192.0.2.0/24"]}"#;
     let caller = world.post(ADMIN_TOKEN, body).await.holder();
-    // The gate does not know from where this comes, and need not: it is about what is handed on.
     let made = async |fields: Value| {
         let mut body = json!({"name": "n", "scopes": []});
         body.as_object_mut()
             .unwrap()
             .extend(fields.as_object().unwrap().clone());
-        world.post(&caller.secret, body.to_string()).await.told()
+        let path = "/admin/keys";
+        let mut request = request(Method::POST, path, &caller.secret, body.to_string());
+        let office = PeerAddress("192.0.2.7".parse().unwrap());
+        request.extensions_mut().insert(office);
+        world.send(request).await.told()
     };
     let (some, inside) = (json!({"p": ["2"]}), json!(["192.0.2.128/25"]));
     let exceeds = (403, "exceeds_caller");
@@ -202,8 +207,7 @@ async fn a_key_hands_on_no_more_than_it_may_be_used_on(world: World) {
 async fn a_request_that_differs_in_them_alone_is_another(world: World) {
     let send = async |again: &str, more: &str| {
         let body = format!(r#"{{"name":"n","scopes":[]{more}}}"#);
-        let mut request =
-            crate::world::request(axum::http::Method::POST, "/admin/keys", ADMIN_TOKEN, body);
+        let mut request = request(Method::POST, "/admin/keys", ADMIN_TOKEN, body);
         let value = again.parse().unwrap();
         request.headers_mut().insert("idempotency-key", value);
         world.send(request).await.told()
