@@ -139,6 +139,10 @@ pub(super) struct Intake {
 impl Intake {
     /// Whether there is a route for the reports that GitHub signs.
     #[cfg(feature = "openapi")]
+    #[cfg_attr(
+        not(feature = "secret-scanning"),
+        expect(clippy::unused_self, reason = "there is nothing to tell apart")
+    )]
     pub(super) fn takes_githubs(&self) -> bool {
         #[cfg(feature = "secret-scanning")]
         return self.github.is_some();
@@ -147,6 +151,10 @@ impl Intake {
     }
 
     /// The routes that there are.
+    #[cfg_attr(
+        not(feature = "secret-scanning"),
+        expect(clippy::unused_self, reason = "there is nothing to tell apart")
+    )]
     pub(super) fn routes(&self) -> Router<Arc<Desk>> {
         let routes = Router::new().route("/leaks", post(open(report::report)));
         #[cfg(feature = "secret-scanning")]
