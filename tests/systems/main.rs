@@ -1,6 +1,9 @@
-//! Whole systems, each as an application would build it, from outside.
-//!
-//! Each file is one application, and what its operators and users rely on.
+//! Applications of different kinds, each built on this crate as its authors would build it, and
+//! used over HTTP from the first start to the end of its keys.
 
+mod asking;
+mod deployment_tool;
 mod edge_keys;
+mod mesh;
+mod organisation;
 mod storage_engine;

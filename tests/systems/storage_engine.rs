@@ -3,6 +3,7 @@
 //! The keys that an older release has made, `kv_live_` or `kv_test_` and 48 hexadecimal digits, are
 //! brought over by their digests and go on working beside the new ones.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -184,7 +185,10 @@ fn wanted(role: &str, environment: &str) -> Value {
 }
 
 fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    digest.iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").unwrap();
+        hex
+    })
 }
 
 #[tokio::test]
