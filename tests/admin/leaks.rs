@@ -21,6 +21,7 @@ on_every_store!(
     there_is_a_limit,
     what_is_no_key_is_not_looked_up,
     an_outage_is_told,
+    a_row_that_nobody_can_read_keeps_no_other_key_alive,
     whoever_leaves_has_reported_all_the_same,
 );
 
@@ -220,6 +221,17 @@ async fn an_outage_is_told(world: World) {
     assert!(world.take_log().contains("may be alive"));
     assert_eq!(leaked(&world, &[&key.secret]).await.status, 200);
     assert_eq!(world.shown(&key.id).await["status"], "revoked");
+}
+
+async fn a_row_that_nobody_can_read_keeps_no_other_key_alive(world: World) {
+    let keys = [world.key("a", &[]).await, world.key("a", &[]).await];
+    let writes = &world.faults.writes;
+    let before = writes.calls();
+    writes.corrupt();
+    let reply = leaked(&world, &[&keys[0].secret, &keys[1].secret]).await;
+    assert_eq!(reply.told(), (503, "unavailable"));
+    assert_eq!(writes.calls(), before + 2, "each of them was tried");
+    writes.heal();
 }
 
 async fn whoever_leaves_has_reported_all_the_same(world: World) {

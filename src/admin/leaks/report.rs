@@ -19,6 +19,7 @@ use crate::admin::query::Query;
 use crate::admin::{Desk, body};
 use crate::key::KeyDigest;
 use crate::keyring::{Keyring, WriteError};
+use crate::store::StoreErrorKind;
 
 /// The most secrets in a report.
 const MOST: usize = 100;
@@ -109,9 +110,16 @@ pub(super) async fn answer(keyring: &Keyring, digests: Vec<Option<KeyDigest>>) -
 
 /// How many keys these opened.
 async fn revoke(keyring: &Keyring, digests: BTreeSet<KeyDigest>) -> Result<usize, WriteError> {
-    let mut revoked = 0;
+    let (mut revoked, mut unreadable) = (0, None);
     for digest in digests {
-        revoked += usize::from(keyring.revoke_holder(digest).await?.is_some());
+        match keyring.revoke_holder(digest).await {
+            Ok(holder) => revoked += usize::from(holder.is_some()),
+            // One row that nobody can read is no reason to leave the others alive.
+            Err(WriteError::Store(error)) if error.kind() == StoreErrorKind::Corrupt => {
+                unreadable = Some(WriteError::Store(error));
+            }
+            Err(error) => return Err(error),
+        }
     }
-    Ok(revoked)
+    unreadable.map_or(Ok(revoked), Err)
 }
