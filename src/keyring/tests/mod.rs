@@ -9,6 +9,7 @@ mod builder;
 mod chance;
 mod concurrent;
 mod debug;
+mod eviction;
 mod expiry;
 mod fixture;
 mod flights;
