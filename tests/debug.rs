@@ -560,6 +560,7 @@ async fn what_is_decided_about_keys() {
         ever_had_a_key: true,
         live_keys: 1,
         digest_holder: Some(record.clone()),
+        digest_ended: false,
     });
     let event: Event = revocation.event();
     sheet.hides(&event);
