@@ -1,8 +1,10 @@
 //! Digests that are over: nobody makes a key with them, whoever has learned the secret.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::http::Method;
+use portcullis::admin::{Admin, Policy};
 use portcullis::key::{KeyDigest, KeyHint};
 use portcullis::keyring::{MadeElsewhere, NewKey, WriteError};
 use portcullis::store::{Refusal, Retention};
@@ -187,5 +189,93 @@ async fn not_while_it_is_replaced(world: World) {
             assert_eq!(reply.told(), expected, "{number}");
         }
         current = of_secret(&replies[3].holder().secret);
+    }
+}
+
+async fn tried(world: &World, caller: &str, elsewhere: &Elsewhere) -> (u16, &'static str) {
+    let fields = elsewhere.fields();
+    let body = format!(r#"{{"name":"n","scopes":[],{fields}}}"#);
+    world.post(caller, body).await.told()
+}
+
+async fn imported(world: &World, caller: &str, elsewhere: &Elsewhere) -> (u64, String) {
+    let fields = elsewhere.fields();
+    let body = format!(r#"{{"name":"n","scopes":[],{fields}}}"#);
+    let reply = import(world, caller, body).await;
+    let lines = lines(&reply);
+    let (_, status, code) = told(&lines)[0];
+    (status, code.to_owned())
+}
+
+async fn under(policy: Policy) -> [World; 2] {
+    let policed = |admin: Admin| admin.policy(policy.clone()).unwrap();
+    World::everywhere(|builder| builder, policed).await
+}
+
+/// One that another has, and one that another had.
+async fn of_another(world: &World) -> [Elsewhere; 2] {
+    let others = [Elsewhere::of("live"), Elsewhere::of("live")];
+    made(world, "b", &others[0]).await;
+    let id = made(world, "b", &others[1]).await;
+    rotate(world, &id, 0).await;
+    others
+}
+
+/// One could else find out without limit which digests others have.
+#[tokio::test]
+async fn whoever_tries_digests_of_others_comes_to_the_mint_limit() {
+    const TAKEN: (u16, &str) = (409, "digest_taken");
+    const LIMITED: (u16, &str) = (429, "rate_limited");
+    for world in under(Policy::new().mint_limit(4, Duration::from_hours(1))).await {
+        let others = of_another(&world).await;
+        let caller = world.key("a", &["keys:write"]).await.secret;
+        let own = Elsewhere::of("live");
+        assert_eq!(tried(&world, &caller, &own).await, (201, ""));
+        for other in &others {
+            assert_eq!(tried(&world, &caller, other).await, TAKEN);
+        }
+        // One's own tells nothing of others, and counts for nothing.
+        for _ in 0..8 {
+            assert_eq!(tried(&world, &caller, &own).await, TAKEN);
+            assert_eq!(imported(&world, &caller, &own).await, (200, String::new()));
+        }
+        assert_eq!(tried(&world, &caller, &others[0]).await, TAKEN);
+        // From here on nobody can tell one that is taken from one that is not.
+        for any in [&others[0], &others[1], &Elsewhere::of("live")] {
+            assert_eq!(tried(&world, &caller, any).await, LIMITED);
+            let limited = (LIMITED.0.into(), LIMITED.1.to_owned());
+            assert_eq!(imported(&world, &caller, any).await, limited);
+        }
+        assert_eq!(tried(&world, &caller, &own).await, TAKEN);
+        for _ in 0..8 {
+            assert_eq!(tried(&world, ADMIN_TOKEN, &others[0]).await, TAKEN);
+        }
+        let next = world.key("c", &["keys:write"]).await.secret;
+        assert_eq!(
+            tried(&world, &next, &Elsewhere::of("live")).await,
+            (201, "")
+        );
+    }
+}
+
+/// Neither do the other rules tell.
+#[tokio::test]
+async fn whoever_can_make_no_key_is_told_of_no_digest() {
+    let hour = Duration::from_hours(1);
+    let full = Policy::new().mint_limit(2, hour).live_keys_per_owner(1);
+    let poor = Policy::new().entitlement(async |_| Ok::<_, Infallible>(false));
+    for (policy, told) in [
+        (full, (409, "key_limit_reached")),
+        (poor, (403, "entitlement_required")),
+    ] {
+        for world in under(policy).await {
+            let others = of_another(&world).await;
+            let caller = world.key("a", &["keys:write"]).await.secret;
+            for any in [&others[0], &others[1], &Elsewhere::of("live")] {
+                for _ in 0..3 {
+                    assert_eq!(tried(&world, &caller, any).await, told);
+                }
+            }
+        }
     }
 }
