@@ -4,6 +4,7 @@
 mod by_hand;
 mod cluster;
 mod conformance;
+mod digests;
 mod failures;
 mod keyrings;
 mod links;
