@@ -72,6 +72,7 @@ mod opening;
 mod policy;
 mod previous;
 mod query;
+mod rate;
 mod read;
 mod restrictions;
 mod revoke;

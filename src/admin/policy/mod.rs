@@ -4,7 +4,6 @@ mod entitlement;
 mod mint_limit;
 mod permit;
 
-pub(super) use self::mint_limit::{BootClock, of_one_customer};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
