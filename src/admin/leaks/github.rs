@@ -129,7 +129,7 @@ pub(super) async fn report(report: Report) -> Answer {
     if let Some(address) = desk.client_address(&parts) {
         github.limits.count_for(address)?;
     }
-    let body = body::within(LIMIT, &parts.headers, body).await?;
+    let body = body::within(LIMIT, body::PATIENCE, &parts.headers, body).await?;
     body::must_be("application/json", &parts.headers)?;
     // Before anything in it is read.
     let body = github.verification.of(claim, body).await?;
