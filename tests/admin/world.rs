@@ -117,8 +117,8 @@ impl World {
     pub(crate) async fn everywhere(
         options: impl Fn(Builder) -> Builder,
         admin: impl Fn(Admin) -> Admin,
-    ) -> [Self; 2] {
-        [
+    ) -> Vec<Self> {
+        vec![
             Self::with(&options, &admin),
             Self::sqlite_with(&options, &admin).await,
         ]
