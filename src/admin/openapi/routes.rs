@@ -329,7 +329,7 @@ pub(super) const ROUTES: [Route; 15] = [
             media_type: NDJSON,
             schema: "Imported",
         },
-        codes: &[],
+        codes: &["rate_limited"],
     },
     Route {
         method: "post",
