@@ -62,9 +62,9 @@ async fn a_key_that_is_bound_to_addresses_is_used_from_these_alone() {
             let key = server.create(new).await;
             let line = bearer(&key.secret);
             // No proxy is known here, so that nobody is believed.
-            let lie = b"x-forwarded-for: 192.0.2.1";
+            let forged = b"x-forwarded-for: 192.0.2.1";
             for path in ["/v1/ping", "/admin/keys"] {
-                let answer = server.send("GET", path, &[line.as_bytes(), lie]).await;
+                let answer = server.send("GET", path, &[line.as_bytes(), forged]).await;
                 answer.is(status);
             }
         }
