@@ -48,7 +48,7 @@ pub(super) async fn report(report: Report) -> Answer {
     // There is no such route where it is not.
     let intake = desk.leaks.as_deref().ok_or_else(Refused::not_found)?;
     // The address first: who has come to its limit takes nothing from others, nor is read.
-    if let Some(address) = desk.gate.client.of(&parts.headers, &parts.extensions) {
+    if let Some(address) = desk.gate.client(&parts.headers, &parts.extensions) {
         intake.limits.count_for(address)?;
     }
     let body = body::read(&parts.headers, body).await?;
