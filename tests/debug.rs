@@ -374,7 +374,7 @@ async fn the_admin_router_and_its_token() {
          Tokens([KeyDigest(redacted)]), rules: Rules { limits: Limits { live_keys: None, \
          longest_life: None, environments: None }, mint_limit: None, asking: None }, origins: \
          Origins([]), client: None, opening: None, running: Running(Mutex { data: {}, poisoned: \
-         false, .. }), leaks: None }"
+         false, .. }), turns: Turns(Mutex { data: [], poisoned: false, .. }), leaks: None }"
     );
     let refused = |token: &str| admin().bootstrap_token(token).unwrap_err();
     sheet.shows(refused(&TOKEN[..31]), "TooShort(31)");

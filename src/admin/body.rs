@@ -3,10 +3,12 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use http::{HeaderValue, StatusCode};
+use tokio::time::timeout;
 
 use super::answer::Refused;
 use super::json::Json;
@@ -14,11 +16,14 @@ use super::json::Json;
 /// The most bytes of an object that are read: many times what the largest key takes.
 pub(super) const LIMIT: usize = 64 * 1024;
 
+/// How long a body may take to come.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Reads a body to its end, which is to be done only after the caller was found to be allowed.
 /// What is too large is refused before what is of the wrong type, and that before what cannot be
 /// read.
 pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Json, Refused> {
-    let bytes = within(LIMIT, headers, body).await?;
+    let bytes = within(LIMIT, PATIENCE, headers, body).await?;
     must_be("application/json", headers)?;
     parse(&bytes)
 }
@@ -37,9 +42,10 @@ pub(super) fn must_be(expected: &str, headers: &HeaderMap) -> Result<(), Refused
     Err(refused.because(format!("the content type must be {expected}")))
 }
 
-/// Reads a body to its end, if it has no more bytes than that.
+/// Reads a body to its end, if it has no more bytes than that and takes no longer.
 pub(super) async fn within(
     limit: usize,
+    patience: Duration,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Vec<u8>, Refused> {
@@ -54,8 +60,17 @@ pub(super) async fn within(
     if announced > limit {
         return Err(too_many_bytes(limit));
     }
-    let mut bytes = Vec::with_capacity(announced);
-    let mut body = body;
+    // Nobody is believed to send much before much has come.
+    let bytes = Vec::with_capacity(announced.min(LIMIT));
+    let reading = timeout(patience, to_its_end(limit, bytes, body));
+    reading.await.unwrap_or_else(|_| {
+        let refused = Refused::problem(StatusCode::REQUEST_TIMEOUT, "request_timeout");
+        let seconds = patience.as_secs();
+        Err(refused.because(format!("the body must come within {seconds} seconds")))
+    })
+}
+
+async fn to_its_end(limit: usize, mut bytes: Vec<u8>, mut body: Body) -> Result<Vec<u8>, Refused> {
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
         let frame = frame.map_err(|_| invalid_json().because("the body ended early"))?;
         // Trailers are nothing to us.

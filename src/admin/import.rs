@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use http::StatusCode;
@@ -33,6 +34,9 @@ const MOST_LINES: usize = 10_000;
 
 /// The most bytes: 1,600 to the line, where there are as many as may be.
 const LIMIT: usize = 16_000_000;
+
+/// How long they may take to come.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The answer to a line.
 #[derive(Serialize)]
@@ -64,11 +68,13 @@ struct Importing {
 pub(super) async fn import(call: Call) -> Answer {
     call.needs(KEYS_WRITE)?;
     let address = call.address();
+    // Before the body, which is what there is to be spared.
+    let turn = call.desk.turns.begin(&call.caller).ok_or_else(too_many)?;
     let body = read(&call.parts.headers, call.body).await?;
     let mut errors = Errors::default();
     Query::of(call.parts.uri.query(), &[], &mut errors);
     errors.check()?;
-    let (lines, response) = lines::answer();
+    let (mut lines, response) = lines::answer();
     let mut importing = Importing {
         desk: call.desk,
         caller: call.caller,
@@ -78,14 +84,23 @@ pub(super) async fn import(call: Call) -> Answer {
     // On a task of its own: a client that reads slowly or leaves cuts no line short.
     let work = async move {
         // One that has left is told nothing. What was done so far stays.
-        let _: Result<(), Gone> = importing.all(&body, &lines).await;
+        let _: Result<(), Gone> = importing.all(&body, &mut lines).await;
+        drop((body, turn));
     };
     tokio::spawn(work.in_current_span());
     Ok(response)
 }
 
+fn too_many() -> Refused {
+    Refused::problem(StatusCode::TOO_MANY_REQUESTS, "rate_limited")
+        .because(
+            "there is an import of this owner, or there are too many; try again when it is over",
+        )
+        .with("retry-after", "10")
+}
+
 async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refused> {
-    let bytes = body::within(LIMIT, headers, body).await?;
+    let bytes = body::within(LIMIT, PATIENCE, headers, body).await?;
     if numbered(&bytes).nth(MOST_LINES).is_some() {
         let why = format_args!("the body must have at most {MOST_LINES} lines");
         return Err(body::too_large(why));
@@ -102,7 +117,7 @@ fn numbered(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
 }
 
 impl Importing {
-    async fn all(&mut self, body: &[u8], lines: &Lines) -> Result<(), Gone> {
+    async fn all(&mut self, body: &[u8], lines: &mut Lines) -> Result<(), Gone> {
         for (number, line) in numbered(body) {
             let answer = self.one(number, line).await;
             lines.send(answer).await?;
@@ -123,13 +138,25 @@ impl Importing {
             })
             .into(),
             Err(why) => {
-                let rest = why.of_the_rest();
+                let rest = why.of_the_rest().or_else(|| self.count_refused(&why));
                 let (status, problem) = self.told(why);
                 let answer = refused(line, status, &problem);
                 self.over = rest.map(|why| self.told(why));
                 answer
             }
         }
+    }
+
+    /// Counts a line that was refused like a key that was made. It took as much work, and nothing
+    /// else ends an import of lines of which none can be. What is left is answered this, if any.
+    fn count_refused(&self, why: &Refused) -> Option<Refused> {
+        // Counted before it was told.
+        if why.code() == "digest_taken" {
+            return None;
+        }
+        let rules = &self.desk.rules;
+        let counted = rules.count_refused(&self.caller, self.address);
+        counted.err()?.of_the_rest()
     }
 
     async fn make(

@@ -39,11 +39,11 @@
 //!
 //! Whatever is wrong is answered with a problem (RFC 9457) that has a `code`, and for fields and
 //! parameters lists `errors`. What is wrong first is answered first, in this order: an unknown path
-//! (404) and method (405), the credential (400, 401, 503), the scope (403), the body's size (413),
-//! its type (415), its syntax and that of `Idempotency-Key` (400), fields and parameters (422), the
-//! cursor (400), existence (404), authority (403), the state of the key (409), and the [`Policy`] (403, 409, 429, 503). The
-//! manual has
-//! [all of it](crate::manual::http).
+//! (404) and method (405), the credential (400, 401, 503), the scope (403), how many imports there
+//! are (429), the body's size (413), time (408) and type (415), its syntax and that of
+//! `Idempotency-Key` (400), fields and parameters (422), the cursor (400), existence (404),
+//! authority (403), the state of the key (409), and the [`Policy`] (403, 409, 429, 503). The manual
+//! has [all of it](crate::manual::http).
 
 mod answer;
 mod body;
@@ -60,6 +60,7 @@ mod errors;
 mod events;
 mod fields;
 mod given;
+mod host;
 mod idempotency;
 mod import;
 mod json;
@@ -72,6 +73,7 @@ mod opening;
 mod policy;
 mod previous;
 mod query;
+mod rate;
 mod read;
 mod restrictions;
 mod revoke;
@@ -80,6 +82,7 @@ mod seal;
 mod site;
 mod token;
 mod trusted;
+mod turns;
 mod view;
 mod wanted;
 
@@ -110,6 +113,7 @@ use self::site::Origins;
 use self::token::Tokens;
 pub use self::token::{BootstrapToken, InvalidToken};
 pub use self::trusted::{InvalidTrustedCaller, TrustedCaller};
+use self::turns::Turns;
 use crate::keyring::{Caller, Keyring};
 use crate::layer::{ClientAddress, Gate, InvalidProblemTypes, InvalidRealm, ProblemTypes, Realm};
 use crate::principal::Principal;
@@ -141,6 +145,7 @@ pub struct Admin {
     client: Option<ClientAddress>,
     opening: Option<Opening>,
     running: Running,
+    turns: Turns,
     leaks: Option<Arc<Intake>>,
 }
 
@@ -155,6 +160,7 @@ impl Admin {
             client: None,
             opening: None,
             running: Running::default(),
+            turns: Turns::default(),
             leaks: None,
         }
     }
@@ -204,10 +210,15 @@ impl Admin {
     /// origin alone.
     ///
     /// A browser says where the page is from that made it send a request: `Sec-Fetch-Site` has to be
-    /// `same-origin` or `none`; or, of a browser that does not send it, `Origin` the host that the
-    /// request is for. Other requests that change something are refused with 403
-    /// `cross_site_request`. One that says neither is not a browser's. A proxy in front must leave
-    /// `Host` as it is, or the origin has to be named here.
+    /// `same-origin` or `none`; or, of a browser that does not send it, `Origin` the host and port
+    /// that the request is for, with `https`. Other requests that change something are refused with
+    /// 403 `cross_site_request`. One that says neither is not a browser's.
+    ///
+    /// With `http` the router's own origin counts on this machine alone (`localhost`, loopback
+    /// addresses): elsewhere anybody on the network may have put such a page there, and it is not of
+    /// the same site as that with TLS. **Browsers send no `Sec-Fetch-Site` to a site without TLS, so
+    /// its own origin has to be named here**, such as `http://keys.internal:8080`. So it has where a
+    /// proxy in front does not leave `Host` as it is.
     pub fn trusted_origin(mut self, origin: &str) -> Result<Self, InvalidOrigin> {
         self.origins.add(origin)?;
         Ok(self)
@@ -235,8 +246,9 @@ impl Admin {
     }
 
     /// **Lets whoever is on the same machine in without credentials, until there is a key.** For a
-    /// first start by hand; on the router for operators alone. Off by default, and nothing beside a
-    /// [bootstrap token](Self::bootstrap_token), which does the same from anywhere.
+    /// first start by hand; on the router for operators alone. Off by default. Beside a
+    /// [bootstrap token](Self::bootstrap_token), which does the same from anywhere, it does nothing,
+    /// whichever of the two is called first: whoever has a token needs no open door.
     ///
     /// Open is the router to a request without credentials that comes from a loopback address, to a
     /// loopback name (`localhost`, `127.0.0.1`, `[::1]`), by no proxy that shows itself, and is not
@@ -255,10 +267,13 @@ impl Admin {
 
     /// The router for operators, to be nested wherever the application likes.
     pub fn router(self) -> Router {
-        if self.opening.is_some() {
-            tracing::warn!("the admin API is open to this machine until there is a key");
-        }
+        let asked = self.opening.is_some();
         let desk = self.desk(false);
+        if desk.opening.is_some() {
+            tracing::warn!("the admin API is open to this machine until there is a key");
+        } else if asked {
+            tracing::warn!("the admin API is not open to this machine: there is a bootstrap token");
+        }
         routes(&desk)
             .route("/keys/revoke", post(on(emergency::revoke_all)))
             // Around the answers to a wrong method too, but not around those to a wrong path.
@@ -286,16 +301,19 @@ impl Admin {
             client,
             opening,
             running,
+            turns,
             leaks,
         } = self;
+        let opening = opening.filter(|_| !confines && tokens.is_empty());
         Desk {
             gate,
             tokens: if confines { Tokens::default() } else { tokens },
             rules,
             origins,
             client,
-            opening: opening.filter(|_| !confines),
+            opening,
             running,
+            turns,
             leaks,
             confines,
         }
@@ -337,6 +355,7 @@ struct Desk {
     client: Option<ClientAddress>,
     opening: Option<Opening>,
     running: Running,
+    turns: Turns,
     leaks: Option<Arc<Intake>>,
     /// Whether everybody is confined to the keys of the own owner.
     confines: bool,

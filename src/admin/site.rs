@@ -3,10 +3,12 @@
 //! What is trusted because of where it comes from, a session or a loopback address, is sent along
 //! by a browser whatever page made it send the request. Keys and tokens are not.
 
-use http::header::{HOST, HeaderMap, HeaderName, ORIGIN};
+use http::Method;
+use http::header::{HeaderName, ORIGIN};
 use http::request::Parts;
 use http::uri::Authority;
-use http::{Method, Uri};
+
+use super::host::{host, is_loopback_name, only};
 
 /// Sent by every current browser to a site that uses TLS, or is on the same machine; no page can
 /// set it.
@@ -88,46 +90,27 @@ pub(super) fn crosses(parts: &Parts, trusted: &Origins) -> bool {
     }
     match (site, origin) {
         (Some(site), _) => !matches!(site, "same-origin" | "none"),
-        // An old browser, or a site without TLS. The scheme is not compared: behind a proxy nobody
-        // here knows it.
+        // An old browser, or a site without TLS.
         (None, Some(origin)) => {
             let host = host(headers, &parts.uri);
-            host.is_none_or(|host| !same_host(host, &origin))
+            host.is_none_or(|host| !is_own(host, &origin))
         }
         // Not a browser: each sends one of the two along with what changes something.
         (None, None) => false,
     }
 }
 
-fn same_host(host: &str, origin: &Origin) -> bool {
-    let host = host.to_ascii_lowercase();
-    let port = if origin.scheme == "https" {
-        ":443"
-    } else {
-        ":80"
+/// Whether a request for this host, of which nobody here knows by which scheme it has come, is for
+/// the site of this page. A page without TLS may be anybody's who is on the network, unless that is
+/// this machine alone; and behind a proxy the request may have come by TLS all the same.
+fn is_own(host: &str, origin: &Origin) -> bool {
+    let port = match origin.scheme {
+        "https" => ":443",
+        _ if is_loopback_name(host) => ":80",
+        _ => return false,
     };
+    let host = host.to_ascii_lowercase();
     host.strip_suffix(port).unwrap_or(&host) == origin.authority
-}
-
-/// The host that the request is for, with its port if there is one, as far as the request says one
-/// thing.
-pub(super) fn host<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a str> {
-    let line = only(headers, &HOST).ok()?;
-    let target = uri.authority().map(Authority::as_str);
-    match (line, target) {
-        (Some(line), Some(target)) if !line.eq_ignore_ascii_case(target) => None,
-        (line, target) => line.or(target),
-    }
-}
-
-/// The value of a header that is there at most once, and is text.
-fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, ()> {
-    let mut lines = headers.get_all(name).iter();
-    match (lines.next(), lines.next()) {
-        (None, _) => Ok(None),
-        (Some(line), None) => line.to_str().map(Some).map_err(drop),
-        (Some(_), Some(_)) => Err(()),
-    }
 }
 
 #[cfg(test)]
@@ -181,7 +164,7 @@ mod tests {
     fn of_an_old_browser_only_a_page_of_the_same_host_does() {
         let cases = [
             ("https://app.example:8443", false),
-            ("http://app.example:8443", false),
+            ("http://app.example:8443", true),
             ("HTTPS://App.Example:8443", false),
             ("https://app.example:8444", true),
             ("https://app.example", true),
@@ -197,6 +180,42 @@ mod tests {
             ("https://app.example:8443/", true),
         ];
         check("origin", &cases);
+    }
+
+    #[test]
+    fn without_tls_only_a_page_of_this_machine_is_of_the_same_site() {
+        let cases = [
+            ("localhost:8080", "http://localhost:8080", false),
+            ("127.0.0.1:8080", "http://127.0.0.1:8080", false),
+            ("[::1]:8080", "http://[::1]:8080", false),
+            ("localhost:80", "http://localhost", false),
+            ("localhost", "http://localhost:80", false),
+            ("localhost:8080", "https://localhost:8080", false),
+            ("localhost:8080", "http://localhost:8081", true),
+            ("localhost:443", "http://localhost", true),
+            ("localhost:8080", "http://127.0.0.1:8080", true),
+            ("a.localhost", "http://a.localhost", true),
+            ("192.168.0.2", "http://192.168.0.2", true),
+            ("192.168.0.2", "https://192.168.0.2", false),
+            ("app.example", "http://app.example", true),
+            ("app.example:80", "http://app.example", true),
+            ("app.example:80", "https://app.example", true),
+        ];
+        for (host, origin, expected) in cases {
+            let lines = [("host", host), ("origin", origin)];
+            let crossed = crosses_with(&Method::POST, &lines, &Origins::default());
+            assert_eq!(crossed, expected, "{origin} to {host}");
+        }
+        let mut trusted = Origins::default();
+        trusted.add("http://app.example:8080").unwrap();
+        for (origin, expected) in [
+            ("http://app.example:8080", false),
+            ("http://app.example", true),
+        ] {
+            let lines = [("host", "app.example:8080"), ("origin", origin)];
+            let crossed = crosses_with(&Method::POST, &lines, &trusted);
+            assert_eq!(crossed, expected, "{origin}");
+        }
     }
 
     #[test]

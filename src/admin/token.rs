@@ -76,6 +76,10 @@ impl fmt::Debug for BootstrapToken {
 pub(super) struct Tokens(Vec<KeyDigest>);
 
 impl Tokens {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Makes one more token valid.
     pub(super) fn add(
         &mut self,

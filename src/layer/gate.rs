@@ -192,7 +192,8 @@ impl Gate {
         }
     }
 
-    fn client(&self, headers: &HeaderMap, extensions: &Extensions) -> Option<IpAddr> {
+    /// Where a request comes from: the peer, unless somebody has said how to tell.
+    pub(crate) fn client(&self, headers: &HeaderMap, extensions: &Extensions) -> Option<IpAddr> {
         let peer = ClientAddress::peer();
         let client = self.client.as_ref().unwrap_or(&peer);
         client.of(headers, extensions)

@@ -21,6 +21,7 @@
 
 mod catalogue;
 mod demand;
+mod few;
 mod grant;
 mod invalid;
 mod name;

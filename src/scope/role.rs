@@ -2,13 +2,11 @@
 
 use std::{fmt, slice, str::FromStr, sync::Arc};
 
+use super::few::{Few, TooMany, printed};
 use crate::excerpt::excerpt;
 
 /// The most characters that the name of a role may have.
 const LONGEST: usize = 64;
-
-/// The most roles that may be given for one set.
-const MOST: usize = 100;
 
 /// Why a text is not the name of a role, or a list of texts not a set of roles.
 ///
@@ -36,6 +34,12 @@ pub enum InvalidRole {
     /// More entries than a set may have.
     #[error("more than 100 roles are given; at most 100 are possible")]
     TooMany,
+}
+
+impl From<TooMany> for InvalidRole {
+    fn from(TooMany: TooMany) -> Self {
+        Self::TooMany
+    }
 }
 
 /// The name of a role: 1 to 64 characters of `A-Z`, `a-z`, `0-9`, `.`, `_` and `-`.
@@ -111,7 +115,7 @@ impl fmt::Display for RoleName {
 /// # Ok::<(), portcullis::scope::InvalidRole>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct RoleSet(Arc<[RoleName]>);
+pub struct RoleSet(Few<RoleName>);
 
 impl RoleSet {
     /// No role.
@@ -126,13 +130,7 @@ impl RoleSet {
     ///
     /// [`InvalidRole::TooMany`] if more than 100 are given.
     pub fn new(roles: impl IntoIterator<Item = RoleName>) -> Result<Self, InvalidRole> {
-        let mut roles: Vec<RoleName> = roles.into_iter().take(MOST + 1).collect();
-        if roles.len() > MOST {
-            return Err(InvalidRole::TooMany);
-        }
-        roles.sort_unstable();
-        roles.dedup();
-        Ok(Self(roles.into()))
+        Ok(Self(Few::of(roles)?))
     }
 
     /// The set of the roles that these texts name.
@@ -142,9 +140,7 @@ impl RoleSet {
     /// The [`InvalidRole`] of the first text that is no name, or [`InvalidRole::TooMany`] if more
     /// than 100 are given.
     pub fn parse(texts: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self, InvalidRole> {
-        let texts = texts.into_iter().take(MOST + 1);
-        let roles = texts.map(|text| text.as_ref().parse());
-        Self::new(roles.collect::<Result<Vec<RoleName>, _>>()?)
+        Few::parse(texts).map(Self)
     }
 
     /// The set that was printed as `stored`: names with one space between them, or nothing at all.
@@ -154,10 +150,7 @@ impl RoleSet {
     /// The [`InvalidRole`] of the first entry that is no name. Two spaces in a row have an empty
     /// entry between them.
     pub fn from_stored(stored: &str) -> Result<Self, InvalidRole> {
-        if stored.is_empty() {
-            return Ok(Self::empty());
-        }
-        Self::parse(stored.split(' '))
+        Self::parse(printed(stored))
     }
 
     /// The names, sorted.
@@ -174,13 +167,13 @@ impl RoleSet {
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len() == 0
     }
 
     /// Whether this role is one of them.
     #[must_use]
     pub fn contains(&self, role: &RoleName) -> bool {
-        self.0.binary_search(role).is_ok()
+        self.0.contains(role)
     }
 }
 
@@ -195,11 +188,7 @@ impl<'a> IntoIterator for &'a RoleSet {
 
 impl fmt::Display for RoleSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, role) in self.iter().enumerate() {
-            let space = if at == 0 { "" } else { " " };
-            write!(f, "{space}{role}")?;
-        }
-        Ok(())
+        self.0.fmt(f)
     }
 }
 

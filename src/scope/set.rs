@@ -1,11 +1,9 @@
 //! All that a key holds.
 
-use std::{fmt, slice, sync::Arc};
+use std::{fmt, slice};
 
+use super::few::{Few, TooMany, printed};
 use super::{Grant, InvalidScope, Scope};
-
-/// The most entries that may be given for one set.
-const MOST: usize = 100;
 
 /// All the grants that a key holds, sorted by their text and each there once.
 ///
@@ -23,7 +21,7 @@ const MOST: usize = 100;
 /// # Ok::<(), InvalidScope>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct ScopeSet(Arc<[Grant]>);
+pub struct ScopeSet(Few<Grant>);
 
 impl ScopeSet {
     /// The set that grants nothing.
@@ -36,8 +34,7 @@ impl ScopeSet {
     pub(crate) fn everything() -> Self {
         let mut grants: Vec<Grant> = Scope::reserved().map(Grant::from).collect();
         grants.push(Grant::everything());
-        grants.sort_unstable();
-        Self(grants.into())
+        Self::of_any_number(grants)
     }
 
     /// The set of these grants.
@@ -55,18 +52,13 @@ impl ScopeSet {
     /// # Ok::<(), portcullis::scope::InvalidScope>(())
     /// ```
     pub fn new(grants: impl IntoIterator<Item = Grant>) -> Result<Self, TooManyScopes> {
-        let grants: Vec<Grant> = grants.into_iter().take(MOST + 1).collect();
-        if grants.len() > MOST {
-            return Err(TooManyScopes(()));
-        }
-        Ok(Self::of_any_number(grants))
+        let grants = Few::of(grants);
+        grants.map(Self).map_err(|TooMany| TooManyScopes(()))
     }
 
     /// The set of these grants, however many. What code says may be more than what is given.
-    pub(super) fn of_any_number(mut grants: Vec<Grant>) -> Self {
-        grants.sort_unstable();
-        grants.dedup();
-        Self(grants.into())
+    pub(super) fn of_any_number(grants: Vec<Grant>) -> Self {
+        Self(Few::of_any_number(grants))
     }
 
     /// The set of the grants that these texts spell.
@@ -85,12 +77,7 @@ impl ScopeSet {
     pub fn parse(
         texts: impl IntoIterator<Item = impl AsRef<str>>,
     ) -> Result<ScopeSet, InvalidScope> {
-        let grants = texts
-            .into_iter()
-            .take(MOST + 1)
-            .map(|text| text.as_ref().parse())
-            .collect::<Result<Vec<Grant>, _>>()?;
-        Ok(Self::new(grants)?)
+        Few::parse(texts).map(Self)
     }
 
     /// The set that was printed as `stored`: entries with one space between them, or nothing at all.
@@ -109,10 +96,7 @@ impl ScopeSet {
     /// # Ok::<(), InvalidScope>(())
     /// ```
     pub fn from_stored(stored: &str) -> Result<Self, InvalidScope> {
-        if stored.is_empty() {
-            return Ok(Self::empty());
-        }
-        Self::parse(stored.split(' '))
+        Self::parse(printed(stored))
     }
 
     /// The grants, sorted by their text.
@@ -129,7 +113,7 @@ impl ScopeSet {
     /// Whether there is no grant, so that nothing is allowed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len() == 0
     }
 
     /// Whether one of the grants allows `scope`. Does not allocate.
@@ -172,7 +156,7 @@ impl ScopeSet {
     /// Whether `grant` itself is one of the entries. What merely lies below a wildcard is not.
     #[must_use]
     pub fn contains(&self, grant: &Grant) -> bool {
-        self.0.binary_search(grant).is_ok()
+        self.0.contains(grant)
     }
 }
 
@@ -187,11 +171,7 @@ impl<'a> IntoIterator for &'a ScopeSet {
 
 impl fmt::Display for ScopeSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, grant) in self.iter().enumerate() {
-            let space = if at == 0 { "" } else { " " };
-            write!(f, "{space}{grant}")?;
-        }
-        Ok(())
+        self.0.fmt(f)
     }
 }
 
@@ -199,6 +179,12 @@ impl fmt::Display for ScopeSet {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("more than 100 scopes are given; at most 100 are possible")]
 pub struct TooManyScopes(());
+
+impl From<TooMany> for InvalidScope {
+    fn from(TooMany: TooMany) -> Self {
+        Self::TooMany(TooManyScopes(()))
+    }
+}
 
 #[cfg(test)]
 mod tests {

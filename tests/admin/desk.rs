@@ -11,12 +11,15 @@ use portcullis::Keyring;
 use portcullis::admin::Admin;
 use portcullis::key::KeyId;
 use portcullis::keyring::{Builder, Expiry, NewKey};
-use portcullis::store::{KeyStore, MemoryStore, SqliteStore};
+use portcullis::store::{KeyStore, MemoryStore, PostgresStore, SqliteStore};
 use portcullis::testing::{FakeClock, FaultStore, Faults};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
+
+use crate::document;
+use crate::postgres::Database;
 
 pub(crate) const TOKEN: &str = "only-an-example-of-forty-characters-long";
 
@@ -69,6 +72,16 @@ impl Place {
         }
     }
 
+    /// `None` where PostgreSQL is not installed.
+    async fn postgres() -> Option<Self> {
+        let database = Database::new()?;
+        let store = PostgresStore::connect(&database.url()).await.unwrap();
+        Some(Self {
+            store: Arc::new(store),
+            folder: None,
+        })
+    }
+
     /// The same place behind a store that does as it is told.
     fn behind(&self) -> (Self, Faults) {
         let store = FaultStore::new(Arc::clone(&self.store));
@@ -82,8 +95,10 @@ impl Place {
 }
 
 /// Every store; what holds on one holds on all.
-async fn places() -> [Place; 2] {
-    [Place::memory(MemoryStore::new()), Place::sqlite().await]
+async fn places() -> Vec<Place> {
+    let mut places = vec![Place::memory(MemoryStore::new()), Place::sqlite().await];
+    places.extend(Place::postgres().await);
+    places
 }
 
 impl Desk {
@@ -204,7 +219,7 @@ impl Desk {
 
     /// Asks, and checks what holds of every answer.
     pub(crate) async fn ask(&self, request: Request<Body>) -> Answer {
-        let path = request.uri().path().to_owned();
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let makes_secrets =
             request.method() == Method::POST && (path == "/keys" || path.ends_with("/rotate"));
         let router = self.router.clone();
@@ -234,6 +249,11 @@ impl Desk {
             assert_eq!(parts.headers["content-type"], "application/problem+json");
             assert_eq!(body["status"], parts.status.as_u16());
         }
+        let content_type = parts.headers.get("content-type");
+        let content_type = content_type.map_or("", |line| line.to_str().unwrap());
+        let (status, code) = (parts.status.as_u16(), body["code"].as_str());
+        let code = code.filter(|_| status >= 400).unwrap_or_default();
+        document::check(&method, &path, status, content_type, code).await;
         Answer {
             status: parts.status,
             headers: parts.headers,

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::{Method, Request};
@@ -9,10 +10,12 @@ use http_body::Frame;
 use http_body_util::BodyExt as _;
 use portcullis::admin::{Admin, Policy};
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep, timeout};
 use tower::ServiceExt as _;
 
+use crate::late::Late;
 use crate::reply::Reply;
-use crate::world::{ADMIN_TOKEN, Elsewhere, World, key_path};
+use crate::world::{ADMIN_TOKEN, Elsewhere, World, key_path, request};
 
 on_every_store!(
     each_line_is_answered_in_order,
@@ -22,6 +25,7 @@ on_every_store!(
     it_is_not_too_long_and_of_its_type,
     whoever_leaves_finds_done_what_was_answered,
     a_caller_that_dies_on_the_way_makes_nothing_more,
+    an_owner_has_one_import_at_a_time,
 );
 
 const NDJSON: &str = "application/x-ndjson";
@@ -312,6 +316,182 @@ async fn a_caller_that_dies_on_the_way_makes_nothing_more(world: World) {
     assert_eq!(world.count().await, before);
 }
 
+fn body(keys: &[Elsewhere]) -> String {
+    keys.iter().map(|key| line(key, "") + "\n").collect()
+}
+
+fn some(count: usize) -> Vec<Elsewhere> {
+    (0..count).map(|_| Elsewhere::of("live")).collect()
+}
+
+/// An import that is not over, since nobody reads more than its first line.
+async fn begun(world: &World, token: &str) -> axum::body::Body {
+    let request = asking(token, NDJSON, body(&some(200)));
+    let response = world.router.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 200);
+    let mut answer = response.into_body();
+    answer.frame().await.unwrap().unwrap();
+    answer
+}
+
+async fn an_owner_has_one_import_at_a_time(world: World) {
+    let caller = world.key("a", &["keys:write"]).await;
+    let colleague = world.key("a", &["keys:write"]).await;
+    let other = world.key("b", &["keys:write"]).await;
+    let answer = begun(&world, &caller.secret).await;
+    for (token, path) in [
+        (&caller, "/admin"),
+        (&colleague, "/admin"),
+        (&caller, "/mine"),
+    ] {
+        let (body, mut asked, _never) = Late::body();
+        let mut request = asking(&token.secret, NDJSON, body);
+        *request.uri_mut() = format!("{path}/keys/import").parse().unwrap();
+        let refused = world.send(request).await;
+        assert_eq!(refused.told(), (429, "rate_limited"));
+        assert_eq!(refused.header("retry-after"), "10");
+        assert!(asked.try_recv().is_err(), "the body is not read");
+    }
+    // Others are not kept waiting, nor is anything else.
+    let one = body(&some(1));
+    assert_eq!(
+        lines(&import(&world, &other.secret, one.clone()).await).len(),
+        1
+    );
+    assert_eq!(
+        lines(&import(&world, ADMIN_TOKEN, one.clone()).await).len(),
+        1
+    );
+    let mine = world.get("/admin/keys", &caller.secret).await;
+    assert_eq!(mine.status, 200);
+    // Over is what was answered to its end, and what nobody reads any more.
+    assert_eq!(
+        answer
+            .collect()
+            .await
+            .unwrap()
+            .to_bytes()
+            .split(|b| *b == b'\n')
+            .count(),
+        200
+    );
+    drop(begun(&world, &caller.secret).await);
+    let again = async {
+        while import(&world, &colleague.secret, one.clone()).await.status != 200 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(30), again).await.unwrap();
+}
+
+#[tokio::test]
+async fn there_are_four_imports_at_a_time_and_one_of_them_is_for_operators() {
+    let world = World::memory();
+    let mut running = Vec::new();
+    for owner in ["a", "b", "c"] {
+        let key = world.key(owner, &["keys:write"]).await;
+        running.push(begun(&world, &key.secret).await);
+    }
+    let customer = world.key("d", &["keys:write"]).await;
+    let operator = world.key("e", &["keys:write", "keys:admin"]).await;
+    let refused = import(&world, &customer.secret, "").await;
+    assert_eq!(refused.told(), (429, "rate_limited"));
+    running.push(begun(&world, &operator.secret).await);
+    let refused = import(&world, ADMIN_TOKEN, "").await;
+    assert_eq!(refused.told(), (429, "rate_limited"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_stalls_is_cut_off() {
+    let world = World::memory();
+    let caller = world.key("a", &["keys:write"]).await;
+    let mut answer = begun(&world, &caller.secret).await;
+    // All that it is waited for together counts: most of it is spent here.
+    sleep(Duration::from_secs(100)).await;
+    for _ in 0..5 {
+        answer.frame().await.unwrap().unwrap();
+    }
+    let refused = import(&world, &caller.secret, "").await;
+    assert_eq!(refused.told(), (429, "rate_limited"));
+    sleep(Duration::from_secs(21)).await;
+    assert_eq!(import(&world, &caller.secret, "").await.status, 200);
+    // It does not look like the whole answer.
+    let mut rest = 0;
+    let end = loop {
+        match answer.frame().await.unwrap() {
+            Ok(_) => rest += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(rest < 100, "{rest}");
+    assert_eq!(
+        end.to_string(),
+        "the answer was read too slowly, and was cut off"
+    );
+    assert!(answer.frame().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let world = World::memory();
+    let caller = world.key("a", &["keys:write"]).await;
+    let late = async |mut request: Request<Body>, seconds| {
+        let (body, _, _never) = Late::body();
+        *request.body_mut() = body;
+        let began = Instant::now();
+        let response = world.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        assert_eq!(parts.status, 408);
+        assert_eq!(began.elapsed().as_secs(), seconds);
+        let body = body.collect().await.unwrap().to_bytes();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["code"], "request_timeout");
+    };
+    late(asking(&caller.secret, NDJSON, ""), 120).await;
+    assert_eq!(import(&world, &caller.secret, "").await.status, 200);
+    let post = |path| request(Method::POST, path, &caller.secret, "");
+    late(post("/admin/keys"), 30).await;
+    late(post("/admin/leaks"), 30).await;
+}
+
+#[tokio::test]
+async fn lines_that_are_refused_cost_what_a_key_costs() {
+    let limit = Policy::new().mint_limit(3, Duration::from_hours(1));
+    let policy = |admin: Admin| admin.policy(limit.clone()).unwrap();
+    for world in World::everywhere(|builder| builder, policy).await {
+        let caller = world.key("a", &["keys:write"]).await;
+        let exceeds = line(&Elsewhere::of("live"), r#","owner":"b""#);
+        let body = ["x", &exceeds, &body(&some(1)), "x", "x", &exceeds].join("\n");
+        let answers = lines(&import(&world, &caller.secret, body.clone()).await);
+        let limited = (429, "rate_limited");
+        let expected = [
+            (400, "invalid_json"),
+            (403, "exceeds_caller"),
+            (201, ""),
+            // The first too many is told what is wrong with it, and is the last that is looked at.
+            (400, "invalid_json"),
+            limited,
+            limited,
+        ];
+        let told: Vec<_> = told(&answers).into_iter().map(|it| (it.1, it.2)).collect();
+        assert_eq!(told, expected);
+        let writes = world.faults.writes.calls();
+        let answers = lines(&import(&world, &caller.secret, exceeds).await);
+        assert_eq!(answers.len(), 1);
+        assert_eq!(world.faults.writes.calls(), writes + 1);
+        // Whom the policy does not bind it costs nothing.
+        let answers = lines(
+            &import(
+                &world,
+                ADMIN_TOKEN,
+                "x\n".repeat(10) + &line(&Elsewhere::of("live"), ""),
+            )
+            .await,
+        );
+        assert_eq!(answers.last().unwrap()["status"], 201);
+    }
+}
+
 /// Says how much it is, and then does not come.
 struct Endless;
 
@@ -372,7 +552,7 @@ async fn a_policy_binds_each_line() {
     let keys: Vec<Elsewhere> = (0..6).map(|_| Elsewhere::of("live")).collect();
     let body: String = keys.iter().map(|key| line(key, "") + "\n").collect();
     let counted = policy(Policy::new().live_keys_per_owner(4));
-    let limited = policy(Policy::new().mint_limit(3, std::time::Duration::from_hours(1)));
+    let limited = policy(Policy::new().mint_limit(3, Duration::from_hours(1)));
     for (admin, code, status) in [
         (
             &counted as &dyn Fn(Admin) -> Admin,

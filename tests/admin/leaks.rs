@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{Method, Request};
+use axum::http::{HeaderValue, Method, Request};
 use portcullis::admin::{Admin, InvalidLeakReports, LeakReports};
 use portcullis::layer::{ClientAddress, PeerAddress};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use tower::ServiceExt as _;
 
+use crate::late::Late;
 use crate::reply::Reply;
 use crate::world::{ADMIN_TOKEN, Elsewhere, World, key_path, request};
 
@@ -19,6 +20,7 @@ on_every_store!(
     a_secret_that_opens_nothing_any_more_ends_nothing,
     what_is_wrong_is_answered_in_order,
     there_is_a_limit,
+    what_costs_the_store_nothing_takes_nothing_from_others,
     what_is_no_key_is_not_looked_up,
     an_outage_is_told,
     a_row_that_nobody_can_read_keeps_no_other_key_alive,
@@ -121,8 +123,6 @@ async fn a_secret_that_opens_nothing_any_more_ends_nothing(world: World) {
 async fn what_is_wrong_is_answered_in_order(world: World) {
     let key = world.key("a", &[]).await;
     let send = async |content_type: &str, query: &str, body: String| {
-        // Past the limit, which is looked at before all of this.
-        world.advance(60);
         let uri = format!("/admin/leaks{query}");
         let request = Request::post(uri).header("content-type", content_type);
         world.send(request.body(Body::from(body)).unwrap()).await
@@ -169,8 +169,9 @@ async fn what_is_wrong_is_answered_in_order(world: World) {
 
 async fn there_is_a_limit(world: World) {
     let key = world.key("a", &[]).await;
+    let unknown = Elsewhere::of("live").secret;
     for _ in 0..60 {
-        assert_eq!(leaked(&world, &["x"]).await.status, 200);
+        assert_eq!(leaked(&world, &["x", &unknown]).await.status, 200);
     }
     let refused = leaked(&world, &[&key.secret]).await;
     assert_eq!(refused.told(), (429, "rate_limited"));
@@ -180,7 +181,20 @@ async fn there_is_a_limit(world: World) {
     assert_eq!(world.shown(&key.id).await["status"], "active");
     world.advance(1);
     assert_eq!(leaked(&world, &[&key.secret]).await.status, 200);
-    assert_eq!(leaked(&world, &["x"]).await.status, 429);
+    assert_eq!(leaked(&world, &[&unknown]).await.status, 429);
+    assert_eq!(world.shown(&key.id).await["status"], "revoked");
+}
+
+async fn what_costs_the_store_nothing_takes_nothing_from_others(world: World) {
+    let key = world.key("a", &[]).await;
+    for _ in 0..100 {
+        assert_eq!(leaked(&world, &["x", ADMIN_TOKEN]).await.status, 200);
+        let wrong = json!([key.secret, 1]);
+        assert_eq!(world.send(report(&wrong)).await.status, 422);
+        let cut_off = request(Method::POST, "/admin/leaks", "", "{");
+        assert_eq!(world.send(cut_off).await.status, 400);
+    }
+    assert_eq!(leaked(&world, &[&key.secret]).await.status, 200);
     assert_eq!(world.shown(&key.id).await["status"], "revoked");
 }
 
@@ -254,44 +268,87 @@ async fn whoever_leaves_has_reported_all_the_same(world: World) {
     timeout(Duration::from_secs(30), revoked).await.unwrap();
 }
 
+/// Takes 5 a minute, 2 of them from one address.
+fn few(admin: impl Fn(Admin) -> Admin) -> World {
+    let minute = Duration::from_mins(1);
+    let reports = LeakReports::new().limit(5, minute);
+    let reports = reports.limit_by_address(2, minute);
+    World::with(
+        |builder| builder,
+        |it| admin(it).leak_reports(reports).unwrap(),
+    )
+}
+
+/// What is answered to a report from this peer, that has come to it from that client.
+async fn from(world: &World, peer: Option<&str>, client: &'static str, secret: &str) -> u16 {
+    let mut request = report(&json!([secret]));
+    if let Some(peer) = peer {
+        let peer = PeerAddress(peer.parse().unwrap());
+        request.extensions_mut().insert(peer);
+    }
+    let client = HeaderValue::from_static(client);
+    request.headers_mut().insert("x-client", client);
+    world.send(request).await.status
+}
+
 #[tokio::test]
 async fn an_address_has_a_limit_of_its_own() {
-    let reports = LeakReports::new()
-        .limit(5, Duration::from_mins(1))
-        .limit_by_address(2, Duration::from_mins(1));
-    let world = World::with(
-        |builder| builder,
-        |admin| {
-            let admin = admin.client_address(ClientAddress::peer());
-            admin.leak_reports(reports).unwrap()
-        },
-    );
-    let from = async |address: Option<&str>| {
-        let mut request = report(&json!(["x"]));
-        let address = address.map(|address| PeerAddress(address.parse().unwrap()));
-        request.extensions_mut().extend(
-            address
-                .map(|address| {
-                    let mut extensions = axum::http::Extensions::new();
-                    extensions.insert(address);
-                    extensions
-                })
-                .unwrap_or_default(),
-        );
-        world.send(request).await.status
-    };
-    let (one, other) = (Some("2001:db8::1"), Some("192.0.2.1"));
-    assert_eq!(from(one).await, 200);
-    assert_eq!(from(Some("2001:db8::2")).await, 200);
-    // Who has come to the limit takes nothing from the others.
-    for _ in 0..10 {
-        assert_eq!(from(one).await, 429);
+    let unknown = Elsewhere::of("live").secret;
+    let peer = |admin: Admin| admin.client_address(ClientAddress::peer());
+    // By the peer also where nobody has said so.
+    for world in [few(|admin| admin), few(peer)] {
+        let from = async |peer| from(&world, peer, "192.0.2.77", &unknown).await;
+        let (one, other) = (Some("2001:db8:1::1"), Some("192.0.2.1"));
+        assert_eq!(from(one).await, 200);
+        assert_eq!(from(Some("2001:db8:1:2::2")).await, 200);
+        // Who has come to the limit takes nothing from the others.
+        for _ in 0..10 {
+            assert_eq!(from(one).await, 429);
+        }
+        assert_eq!(from(other).await, 200);
+        assert_eq!(from(None).await, 200);
+        assert_eq!(from(None).await, 200);
+        assert_eq!(from(None).await, 429);
+        assert_eq!(from(other).await, 429);
     }
-    assert_eq!(from(other).await, 200);
-    assert_eq!(from(None).await, 200);
-    assert_eq!(from(None).await, 200);
-    assert_eq!(from(None).await, 429);
-    assert_eq!(from(other).await, 429);
+}
+
+#[tokio::test]
+async fn one_client_uses_up_nobody_elses_limit() {
+    let behind = |admin: Admin| {
+        let header = "x-client".parse().unwrap();
+        admin.client_address(ClientAddress::behind(header, ["10.0.0.1"]).unwrap())
+    };
+    for (name, world) in [("direct", few(|it| it)), ("a proxy", few(behind))] {
+        let key = world.key("a", &[]).await;
+        let unknown = Elsewhere::of("live").secret;
+        let from = async |client: &'static str, secret: &str| match name {
+            "direct" => from(&world, Some(client), "192.0.2.77", secret).await,
+            _ => from(&world, Some("10.0.0.1"), client, secret).await,
+        };
+        for _ in 0..100 {
+            from("198.51.100.1", &unknown).await;
+            from("198.51.100.1", "x").await;
+        }
+        assert_eq!(from("198.51.100.1", &key.secret).await, 429, "{name}");
+        assert_eq!(world.shown(&key.id).await["status"], "active");
+        assert_eq!(from("192.0.2.1", &key.secret).await, 200, "{name}");
+        assert_eq!(world.shown(&key.id).await["status"], "revoked");
+    }
+}
+
+#[tokio::test]
+async fn who_has_come_to_the_limit_is_not_read() {
+    let world = few(|admin| admin);
+    for status in [200, 200, 429] {
+        assert_eq!(from(&world, Some("192.0.2.1"), "", "x").await, status);
+    }
+    let (body, mut asked, _never) = Late::body();
+    let mut request = request(Method::POST, "/admin/leaks", "", body);
+    let peer = PeerAddress([192, 0, 2, 1].into());
+    request.extensions_mut().insert(peer);
+    assert_eq!(world.send(request).await.told(), (429, "rate_limited"));
+    assert!(asked.try_recv().is_err());
 }
 
 #[tokio::test]
@@ -333,6 +390,11 @@ async fn a_limit_that_lets_nothing_through_is_refused() {
         let refused = Admin::new(world.keyring.clone()).leak_reports(reports);
         assert_eq!(refused.unwrap_err(), InvalidLeakReports::Nothing(text));
     }
+    let half = LeakReports::new().limit(10, minute);
+    let refused = Admin::new(world.keyring.clone());
+    let refused = refused.leak_reports(half.limit_by_address(10, minute));
+    let refused = refused.unwrap_err();
+    assert_eq!(refused, InvalidLeakReports::OneAddressUsesAll);
     let long = LeakReports::new().limit(1, Duration::from_hours(25));
     let refused = Admin::new(world.keyring.clone()).leak_reports(long);
     assert_eq!(

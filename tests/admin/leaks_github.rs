@@ -1,16 +1,20 @@
 //! `POST /leaks/github`.
 
+use std::time::Duration;
+
 use axum::body::Body;
-use axum::http::{HeaderValue, Request};
+use axum::http::{HeaderValue, Method, Request};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use p256::ecdsa::signature::Signer as _;
 use p256::ecdsa::{Signature, SigningKey};
 use p256::pkcs8::{EncodePublicKey as _, LineEnding};
 use portcullis::admin::{LeakReports, ScanningKeys};
+use portcullis::layer::{ClientAddress, PeerAddress};
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::late::Late;
+use crate::world::{Elsewhere, World};
 
 const IDENTIFIER: &str = "github-public-key-identifier";
 const SIGNATURE: &str = "github-public-key-signature";
@@ -134,21 +138,27 @@ async fn what_is_not_signed_is_not_read() {
     let bytes = HeaderValue::from_bytes(b"\xff").unwrap();
     opaque.headers_mut().insert(SIGNATURE, bytes);
     assert_eq!(world.send(opaque).await.told(), (403, "invalid_signature"));
-    // What is wrong inside is told to nobody else, and what comes before is told first.
-    assert_eq!(
-        world.send(asking("{", &[])).await.told(),
-        (403, "invalid_signature")
-    );
-    let mut text = asking("{", &[]);
-    text.headers_mut()
-        .insert("content-type", HeaderValue::from_static("text/plain"));
+    // What is wrong is told to nobody else.
+    let large = " ".repeat((1 << 20) + 1);
+    for (body, content_type) in [
+        ("{", "application/json"),
+        ("{", "text/plain"),
+        (&large, "x"),
+    ] {
+        let mut asking = asking(body, &[]);
+        let content_type = HeaderValue::from_static(content_type);
+        asking.headers_mut().insert("content-type", content_type);
+        assert_eq!(world.send(asking).await.told(), (403, "invalid_signature"));
+    }
+    let mut text = signed("{");
+    let content_type = HeaderValue::from_static("text/plain");
+    text.headers_mut().insert("content-type", content_type);
     assert_eq!(
         world.send(text).await.told(),
         (415, "unsupported_media_type")
     );
-    let large = " ".repeat((1 << 20) + 1);
     assert_eq!(
-        world.send(asking(&large, &[])).await.told(),
+        world.send(signed(&large)).await.told(),
         (413, "payload_too_large")
     );
     assert_eq!(world.shown(&key.id).await["status"], "active");
@@ -200,23 +210,116 @@ async fn keys_are_replaced_while_it_runs() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_signed_is_not_even_read() {
+    let world = world(&known());
+    let good = signature(&signing_key(1), "[]");
+    for headers in [
+        &[][..],
+        &[(IDENTIFIER, "one")],
+        &[(IDENTIFIER, "three"), (SIGNATURE, &good)],
+        &[(IDENTIFIER, "one"), (SIGNATURE, "AAAA")],
+        &[(IDENTIFIER, "one"), (SIGNATURE, &good.repeat(1000))],
+    ] {
+        let (body, mut asked, _never) = Late::body();
+        let (parts, _) = asking("", headers).into_parts();
+        let reply = world.send(Request::from_parts(parts, body)).await;
+        assert_eq!(reply.told(), (403, "invalid_signature"));
+        assert!(asked.try_recv().is_err(), "{headers:?}");
+    }
+}
+
+#[tokio::test]
 async fn there_is_a_limit_and_no_route_without_keys() {
     let there = world(&known());
+    let key = there.key("a", &[]).await;
+    let unknown = json!([of(&Elsewhere::of("live").secret)]).to_string();
     for _ in 0..600 {
-        assert_eq!(there.send(asking("[]", &[])).await.status, 403);
+        assert_eq!(there.send(signed(&unknown)).await.status, 200);
     }
-    assert_eq!(there.send(signed("[]")).await.told(), (429, "rate_limited"));
+    let reported = json!([of(&key.secret)]).to_string();
+    let refused = there.send(signed(&reported)).await;
+    assert_eq!(refused.told(), (429, "rate_limited"));
     // The other kind of report has its own.
-    let reply = crate::world::request(
-        axum::http::Method::POST,
-        "/admin/leaks",
-        "",
-        r#"{"secrets":["x"]}"#,
-    );
+    let reply = crate::world::request(Method::POST, "/admin/leaks", "", r#"{"secrets":["x"]}"#);
     assert_eq!(there.send(reply).await.status, 200);
     there.advance(1);
-    assert_eq!(there.send(signed("[]")).await.status, 200);
+    assert_eq!(there.send(signed(&reported)).await.status, 200);
 
     let world = World::memory();
     assert_eq!(world.send(signed("[]")).await.status, 404);
+}
+
+/// Signed by somebody, and not by whom it says.
+fn forged(body: &str) -> Request<Body> {
+    let signature = signature(&signing_key(3), body);
+    asking(body, &[(IDENTIFIER, "one"), (SIGNATURE, &signature)])
+}
+
+#[tokio::test]
+async fn nobody_but_the_signer_uses_up_the_limit() {
+    // 20 of these reports in a minute.
+    let reports = LeakReports::new().limit(2, Duration::from_mins(1));
+    let reports = reports.github(known());
+    let world = World::with(
+        |builder| builder,
+        |admin| admin.leak_reports(reports).unwrap(),
+    );
+    let key = world.key("a", &[]).await;
+    let nothing_of_ours = json!([of("x")]).to_string();
+    let forged_ones = json!([of(&Elsewhere::of("live").secret)]).to_string();
+    for n in 0..100 {
+        let request = match n % 4 {
+            0 => asking("[]", &[]),
+            1 => asking("[]", &[(IDENTIFIER, "one"), (SIGNATURE, "?")]),
+            2 => forged(&forged_ones),
+            // A report that another service was sent.
+            _ => signed(&nothing_of_ours),
+        };
+        let expected = if n % 4 == 3 { 200 } else { 403 };
+        assert_eq!(world.send(request).await.status, expected);
+    }
+    let reported = json!([of(&key.secret)]).to_string();
+    assert_eq!(world.send(signed(&reported)).await.status, 200);
+    assert_eq!(world.shown(&key.id).await["status"], "revoked");
+}
+
+#[tokio::test]
+async fn a_declared_address_is_listened_to_so_often() {
+    let from = |mut request: Request<Body>, address: [u8; 4]| {
+        let peer = PeerAddress(address.into());
+        request.extensions_mut().insert(peer);
+        request
+    };
+    let minute = Duration::from_mins(1);
+    let (attacker, github) = ([198, 51, 100, 1], [192, 0, 2, 1]);
+    for (declared, expected) in [(true, 429), (false, 403)] {
+        let reports = LeakReports::new().limit(2, minute).github(known());
+        let world = World::with(
+            |builder| builder,
+            |admin| {
+                let admin = admin.leak_reports(reports).unwrap();
+                if declared {
+                    admin.client_address(ClientAddress::peer())
+                } else {
+                    admin
+                }
+            },
+        );
+        let key = world.key("a", &[]).await;
+        for _ in 0..20 {
+            let reply = world.send(from(forged("[]"), attacker)).await;
+            assert_eq!(reply.status, 403);
+        }
+        let (parts, _) = from(forged("[]"), attacker).into_parts();
+        let (body, mut asked, send) = Late::body();
+        drop(send);
+        let reply = world.send(Request::from_parts(parts, body)).await;
+        assert_eq!(reply.status, expected);
+        assert_eq!(asked.try_recv().is_ok(), !declared, "it is read");
+        // Where nobody has said how to tell, the address may be that of all.
+        let address = if declared { github } else { attacker };
+        let reported = signed(&json!([of(&key.secret)]).to_string());
+        assert_eq!(world.send(from(reported, address)).await.status, 200);
+        assert_eq!(world.shown(&key.id).await["status"], "revoked");
+    }
 }

@@ -11,7 +11,9 @@
 
 #[macro_use]
 mod world;
+mod document;
 mod late;
+mod postgres;
 mod reply;
 
 mod attack;
@@ -36,6 +38,7 @@ mod outage;
 mod outer_layer;
 mod policy;
 mod read;
+mod refusals;
 mod revoke;
 mod self_service;
 mod sessions;

@@ -1,6 +1,7 @@
 //! `roles`, `resources` and `allowed_ips`.
 
 use axum::http::Method;
+use portcullis::keyring::Builder;
 use portcullis::layer::PeerAddress;
 use serde_json::{Value, json};
 
@@ -202,6 +203,24 @@ async fn a_key_hands_on_no_more_than_it_may_be_used_on(world: World) {
         made(json!({"resources": some, "allowed_ips": outside})).await,
         exceeds
     );
+}
+
+#[tokio::test]
+async fn a_request_that_differs_in_its_roles_alone_is_another() {
+    let roles = |builder: Builder| builder.role("one", "", ["a"]).role("two", "", ["b"]);
+    for world in World::everywhere(roles, |admin| admin).await {
+        for (role, told) in [
+            ("one", (201, "")),
+            ("two", (422, "idempotency_key_reused")),
+            ("one", (201, "")),
+        ] {
+            let body = format!(r#"{{"name":"n","scopes":[],"roles":["{role}"]}}"#);
+            let mut request = request(Method::POST, "/admin/keys", ADMIN_TOKEN, body);
+            let value = "k".parse().unwrap();
+            request.headers_mut().insert("idempotency-key", value);
+            assert_eq!(world.send(request).await.told(), told, "{role}");
+        }
+    }
 }
 
 async fn a_request_that_differs_in_them_alone_is_another(world: World) {

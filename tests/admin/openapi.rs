@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::body::Body;
 use axum::http::Request;
-use p256::ecdsa::SigningKey;
-use p256::pkcs8::{EncodePublicKey as _, LineEnding};
-use portcullis::admin::{Admin, LeakReports, ScanningKeys};
+use portcullis::admin::Admin;
 use serde_json::{Value, json};
 
+use crate::document;
 use crate::world::{ADMIN_TOKEN, World, key_path, request};
 
 on_every_store!(
@@ -21,20 +20,10 @@ const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// All that there can be is there.
 fn whole() -> World {
-    let key = SigningKey::from_slice(&[1; 32]).unwrap();
-    let pem = key
-        .verifying_key()
-        .to_public_key_pem(LineEnding::LF)
-        .unwrap();
-    let keys = ScanningKeys::new([("one", pem)]).unwrap();
-    let reports = LeakReports::new().github(keys);
-    World::with(
-        |builder| builder,
-        |admin| admin.leak_reports(reports).unwrap(),
-    )
+    World::with(|builder| builder, document::whole)
 }
 
-async fn document(world: &World) -> Value {
+async fn shown(world: &World) -> Value {
     let reply = world.get("/admin/openapi.json", ADMIN_TOKEN).await;
     assert_eq!(reply.status, 200);
     reply.json()
@@ -62,14 +51,14 @@ async fn every_path_in_the_code_is_in_it_and_every_path_in_it_is_in_the_code() {
             paths.insert(path.split_once('"').unwrap().0.to_owned());
         }
     }
-    let told: BTreeSet<String> = routes(&document(&whole()).await).into_keys().collect();
+    let told: BTreeSet<String> = routes(&shown(&whole()).await).into_keys().collect();
     assert_eq!(told, paths);
 }
 
 #[tokio::test]
 async fn every_method_of_a_path_is_in_it_and_every_method_in_it_is_there() {
     let world = whole();
-    for (path, told) in routes(&document(&world).await) {
+    for (path, told) in routes(&shown(&world).await) {
         // What is there is said where something is asked for that is not.
         let uri = format!("/admin{}", path.replace("{id}", "key_0123456789abcdef"));
         let request = Request::builder().method("FROB").uri(&uri);
@@ -85,7 +74,7 @@ async fn every_method_of_a_path_is_in_it_and_every_method_in_it_is_there() {
 #[tokio::test]
 async fn it_tells_of_the_routes_that_are_there_and_where_they_are() {
     let world = World::with(|builder| builder, |admin| admin);
-    let told = document(&world).await;
+    let told = shown(&world).await;
     assert_eq!(told["servers"], json!([{"url": "/admin"}]));
     assert!(routes(&told).keys().all(|path| !path.starts_with("/leaks")));
     assert!(routes(&told).contains_key("/keys/revoke"));
@@ -106,7 +95,7 @@ async fn it_tells_of_the_routes_that_are_there_and_where_they_are() {
 
 #[tokio::test]
 async fn every_operation_says_who_may_and_what_is_answered() {
-    let told = document(&whole()).await;
+    let told = shown(&whole()).await;
     assert_eq!(told["openapi"], "3.1.0");
     let scheme = &told["components"]["securitySchemes"]["api_key"];
     assert_eq!(
@@ -168,7 +157,7 @@ async fn it_is_shown_to_every_valid_caller_and_to_nobody_else(world: World) {
 }
 
 async fn a_key_and_its_trail_are_what_it_says(world: World) {
-    let told = document(&world).await;
+    let told = shown(&world).await;
     let schemas = &told["components"]["schemas"];
     let names = |value: &Value| -> BTreeSet<String> {
         value.as_object().unwrap().keys().cloned().collect()

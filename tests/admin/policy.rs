@@ -16,7 +16,7 @@ use crate::world::{ADMIN_TOKEN, Holder, World, at_once, key_path, request, signe
 const BODY: &str = r#"{"name":"n","scopes":[]}"#;
 const HOUR: Duration = Duration::from_hours(1);
 
-async fn under(policy: Policy) -> [World; 2] {
+async fn under(policy: Policy) -> Vec<World> {
     World::everywhere(
         |builder| builder.environments(["live", "test"]),
         |admin| admin.policy(policy.clone()).unwrap(),

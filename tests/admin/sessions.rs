@@ -210,12 +210,13 @@ async fn a_session_changes_nothing_for_another_site(world: World) {
         (Method::DELETE, &path, ""),
     ];
     let before = world.shown(&spare.id).await;
-    let cases: [(&str, &str); 6] = [
+    let cases: [(&str, &str); 7] = [
         ("sec-fetch-site", "cross-site"),
         ("sec-fetch-site", "same-site"),
         ("sec-fetch-site", "?"),
         ("origin", "https://evil.example"),
         ("origin", "http://app.example:81"),
+        ("origin", "http://app.example"),
         ("origin", "null"),
     ];
     for (name, value) in cases {

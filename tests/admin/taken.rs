@@ -207,7 +207,7 @@ async fn imported(world: &World, caller: &str, elsewhere: &Elsewhere) -> (u64, S
     (status, code.to_owned())
 }
 
-async fn under(policy: Policy) -> [World; 2] {
+async fn under(policy: Policy) -> Vec<World> {
     let policed = |admin: Admin| admin.policy(policy.clone()).unwrap();
     World::everywhere(|builder| builder, policed).await
 }

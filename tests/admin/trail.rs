@@ -1,6 +1,9 @@
 //! `GET /keys/{id}/events`.
 
+use std::time::Duration;
+
 use axum::http::Method;
+use portcullis::store::Retention;
 use serde_json::{Value, json};
 
 use crate::world::{ADMIN_TOKEN, World, key_path, request};
@@ -11,6 +14,7 @@ on_every_store!(
     it_comes_in_pages,
     a_cursor_is_good_for_its_key_alone,
     it_is_seen_by_whom_the_key_is_seen,
+    that_of_a_key_that_is_gone_is_seen_by_operators_alone,
     what_is_wrong_is_answered_in_order,
 );
 
@@ -202,6 +206,28 @@ async fn it_is_seen_by_whom_the_key_is_seen(world: World) {
         .get(&events_path("key_0123456789abcdef"), ADMIN_TOKEN)
         .await;
     assert_eq!(missing.told(), (404, "not_found"));
+}
+
+async fn that_of_a_key_that_is_gone_is_seen_by_operators_alone(world: World) {
+    let key = world.key("a", &[]).await;
+    let reader = world.key("a", &["keys:read"]).await;
+    let operator = world.key("b", &["keys:admin"]).await;
+    world.delete(&key_path(&key.id), ADMIN_TOKEN).await;
+    world.advance(60);
+    let dead = Retention {
+        dead_keys: Some(Duration::from_secs(1)),
+        events: None,
+    };
+    assert_eq!(world.store.prune(&dead).await.unwrap().keys, 1);
+    let path = events_path(&key.id);
+    for token in [ADMIN_TOKEN, &operator.secret] {
+        let page = world.get(&path, token).await.json();
+        assert_eq!(page["events"][0]["what"], "revoked", "{page}");
+        assert_eq!(page["events"].as_array().unwrap().len(), 2, "{page}");
+    }
+    // Nobody knows any more that it was the owner's own.
+    let reply = world.get(&path, &reader.secret).await;
+    assert_eq!(reply.told(), (404, "not_found"));
 }
 
 async fn what_is_wrong_is_answered_in_order(world: World) {

@@ -14,14 +14,16 @@ use portcullis::Keyring;
 use portcullis::admin::{Admin, LeakReports, TrustedCaller};
 use portcullis::key::KeyFormat;
 use portcullis::keyring::{Builder, Expiry, NewKey};
-use portcullis::store::{KeyStore, MemoryStore, SqliteStore};
+use portcullis::store::{KeyStore, MemoryStore, PostgresStore, SqliteStore};
 use portcullis::testing::{FakeClock, FaultStore, Faults};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::timeout;
 use tower::ServiceExt;
 
+use crate::document;
 use crate::log;
+use crate::postgres::Database;
 use crate::reply::Reply;
 
 /// Runs each case on each store, under its own name. One that is left out is reported as unused.
@@ -43,6 +45,16 @@ macro_rules! on_every_store {
                 }
             )+
         }
+        mod postgres {
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    if let Some(world) = $crate::world::World::postgres().await {
+                        super::$case(world).await;
+                    }
+                }
+            )+
+        }
     };
 }
 
@@ -58,7 +70,14 @@ pub(crate) struct World {
     pub(crate) clock: FakeClock,
     secrets: Mutex<Vec<String>>,
     log: Mutex<String>,
-    _folder: Option<TempDir>,
+    place: Place,
+}
+
+/// Where the keys of a world are.
+enum Place {
+    Memory,
+    File(#[expect(dead_code, reason = "it goes when the world goes")] TempDir),
+    Postgres(Database),
 }
 
 /// The secret of a key that nobody here has made, and what is told of it.
@@ -106,22 +125,29 @@ impl World {
     ) -> Self {
         let clock = FakeClock::new();
         let store = MemoryStore::with_clock(Arc::new(clock.clone()));
-        Self::on(store, clock, None, options, admin)
+        Self::on(store, clock, Place::Memory, options, admin)
     }
 
     pub(crate) async fn sqlite() -> Self {
         Self::sqlite_with(|builder| builder, with_leaks).await
     }
 
+    /// `None` where PostgreSQL is not installed.
+    pub(crate) async fn postgres() -> Option<Self> {
+        Self::postgres_with(|builder| builder, with_leaks).await
+    }
+
     /// One on each store, with these options.
     pub(crate) async fn everywhere(
         options: impl Fn(Builder) -> Builder,
         admin: impl Fn(Admin) -> Admin,
-    ) -> [Self; 2] {
-        [
+    ) -> Vec<Self> {
+        let mut worlds = vec![
             Self::with(&options, &admin),
             Self::sqlite_with(&options, &admin).await,
-        ]
+        ];
+        worlds.extend(Self::postgres_with(&options, &admin).await);
+        worlds
     }
 
     async fn sqlite_with(
@@ -132,13 +158,24 @@ impl World {
         let url = format!("sqlite://{}", folder.path().join("keys.db").display());
         let store = SqliteStore::options(&url).clock(Arc::new(clock.clone()));
         let store = store.connect().await.unwrap();
-        Self::on(store, clock, Some(folder), options, admin)
+        Self::on(store, clock, Place::File(folder), options, admin)
+    }
+
+    async fn postgres_with(
+        options: impl FnOnce(Builder) -> Builder,
+        admin: impl FnOnce(Admin) -> Admin,
+    ) -> Option<Self> {
+        let clock = FakeClock::new();
+        let database = Database::at(&clock)?;
+        let store = PostgresStore::connect(&database.url()).await.unwrap();
+        let place = Place::Postgres(database);
+        Some(Self::on(store, clock, place, options, admin))
     }
 
     fn on(
         store: impl KeyStore,
         clock: FakeClock,
-        folder: Option<TempDir>,
+        place: Place,
         options: impl FnOnce(Builder) -> Builder,
         admin: impl FnOnce(Admin) -> Admin,
     ) -> Self {
@@ -161,7 +198,7 @@ impl World {
             clock,
             secrets: Mutex::default(),
             log: Mutex::default(),
-            _folder: folder,
+            place,
         }
     }
 
@@ -173,6 +210,9 @@ impl World {
 
     pub(crate) fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
+        if let Place::Postgres(database) = &self.place {
+            database.turn_to(&self.clock);
+        }
     }
 
     /// A key with these scopes, made past the router.
@@ -257,6 +297,7 @@ impl World {
             headers: parts.headers,
             body: body.collect().await.unwrap().to_bytes().to_vec(),
         };
+        let path = uri.path().to_owned();
         let uri: String = uri.to_string().chars().take(200).collect();
         let what = format!("{method} {uri}: {}", reply.text());
         // A key whose secret was made elsewhere comes without it.
@@ -272,6 +313,8 @@ impl World {
         self.assert_holds_no_secret(&log, &what);
         self.log.lock().unwrap().push_str(&log);
         reply.check(parts.status, &method, &what);
+        let (content_type, code) = (reply.header("content-type"), reply.told().1);
+        document::check(&method, &path, reply.status, content_type, code).await;
         reply
     }
 }

@@ -4,16 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
-use http::header::HeaderMap;
-use p256::ecdsa::signature::Verifier as _;
-use p256::ecdsa::{Signature, VerifyingKey};
+use p256::ecdsa::VerifyingKey;
 use p256::pkcs8::DecodePublicKey as _;
 
-use super::limit::Limit;
+use super::limits::Limits;
 use super::report::{Report, answer};
+use super::signature::{Claim, Verification};
 use crate::admin::answer::{Answer, Refused};
 use crate::admin::body;
 use crate::admin::errors::{Errors, below};
@@ -26,9 +23,6 @@ use crate::keyring::Keyring;
 /// The most bytes of a report, and the most secrets in it.
 const LIMIT: usize = 1 << 20;
 const MOST: usize = 1_000;
-
-const IDENTIFIER: &str = "github-public-key-identifier";
-const SIGNATURE: &str = "github-public-key-signature";
 
 /// The public keys by which reports are signed: those that
 /// `https://api.github.com/meta/public_keys/secret_scanning` gives out. Clones are the same keys.
@@ -58,9 +52,20 @@ pub struct InvalidScanningKeys(pub String);
 /// What it takes to take these reports.
 #[derive(Debug)]
 pub(super) struct Github {
-    pub(super) keys: ScanningKeys,
-    /// Of reports that may be anybody's: a signature that is none costs its verification, too.
-    pub(super) limit: Limit,
+    keys: ScanningKeys,
+    limits: Limits,
+    verification: Verification,
+}
+
+impl Github {
+    pub(super) fn new(keys: ScanningKeys, limits: Limits) -> Self {
+        let verification = Verification::new();
+        Self {
+            keys,
+            limits,
+            verification,
+        }
+    }
 }
 
 impl ScanningKeys {
@@ -82,22 +87,9 @@ impl ScanningKeys {
         Ok(())
     }
 
-    /// Whether the headers have a good signature of this body.
-    fn have_signed(&self, headers: &HeaderMap, body: &[u8]) -> bool {
-        let only = |name| {
-            let mut lines = headers.get_all(name).iter();
-            let line = lines.next()?.to_str().ok()?;
-            lines.next().is_none().then_some(line)
-        };
-        let signed = || {
-            let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
-            let key = *keys.get(only(IDENTIFIER)?)?;
-            drop(keys);
-            let signature = STANDARD.decode(only(SIGNATURE)?).ok()?;
-            let signature = Signature::from_der(&signature).ok()?;
-            key.verify(body, &signature).ok()
-        };
-        signed().is_some()
+    fn known(&self, identifier: &str) -> Option<VerifyingKey> {
+        let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        keys.get(identifier).copied()
     }
 }
 
@@ -122,25 +114,42 @@ impl fmt::Debug for ScanningKeys {
 }
 
 pub(super) async fn report(report: Report) -> Answer {
-    let Some(github) = &report.intake()?.github else {
-        return Err(Refused::not_found());
-    };
-    github.limit.count()?;
-    let keys = github.keys.clone();
     let Report { desk, parts, body } = report;
-    let body = body::within(LIMIT, &parts.headers, body).await?;
+    let github = desk
+        .leaks
+        .as_deref()
+        .and_then(|intake| intake.github.as_ref());
+    // There is no such route where it is not.
+    let github = github.ok_or_else(Refused::not_found)?;
+    // What is seen at once costs next to nothing, and is not counted.
+    let signed = Claim::in_headers(&parts.headers, |name| github.keys.known(name));
+    let claim = signed.ok_or_else(not_signed)?;
+    // Where the application has said how to tell, and not by the peer as it is: behind a proxy that
+    // nobody has declared the honest sender has the address of everybody.
+    if let Some(address) = desk.client_address(&parts) {
+        github.limits.count_for(address)?;
+    }
+    let body = body::within(LIMIT, body::PATIENCE, &parts.headers, body).await?;
     body::must_be("application/json", &parts.headers)?;
     // Before anything in it is read.
-    if !keys.have_signed(&parts.headers, &body) {
-        let refused = Refused::problem(StatusCode::FORBIDDEN, "invalid_signature");
-        return Err(refused.because("the body is not signed by a key that is known here"));
-    }
+    let body = github.verification.of(claim, body).await?;
+    let body = body.ok_or_else(not_signed)?;
     let mut errors = Errors::default();
     Query::of(parts.uri.query(), &[], &mut errors);
     let keyring = &desk.gate.keyring;
     let digests = digests(&body::parse(&body)?, keyring, &mut errors);
     errors.check()?;
+    // What is signed may be a report to somebody else that is sent here once more: it has no keys
+    // of ours in it, and costs nothing.
+    if digests.iter().any(Option::is_some) {
+        github.limits.count()?;
+    }
     answer(keyring, digests).await
+}
+
+fn not_signed() -> Refused {
+    let refused = Refused::problem(StatusCode::FORBIDDEN, "invalid_signature");
+    refused.because("the body is not signed by a key that is known here")
 }
 
 /// Of each secret in it the digest, where it could be a key. What else is said of them is left

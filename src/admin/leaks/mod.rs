@@ -3,8 +3,10 @@
 
 #[cfg(feature = "secret-scanning")]
 mod github;
-mod limit;
+mod limits;
 mod report;
+#[cfg(feature = "secret-scanning")]
+mod signature;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,15 +16,12 @@ use axum::routing::post;
 
 #[cfg(feature = "secret-scanning")]
 pub use self::github::{InvalidScanningKeys, ScanningKeys};
-use self::limit::Limit;
+use self::limits::Limits;
 #[cfg(feature = "openapi")]
 pub(super) use self::report::Received;
 pub(super) use self::report::Report;
 use super::{Desk, open};
 use crate::keyring::Keyring;
-
-/// The longest time that reports are counted for.
-const LONGEST: Duration = Duration::from_hours(24);
 
 /// How leaked keys may be reported, and how many of them.
 ///
@@ -43,7 +42,7 @@ const LONGEST: Duration = Duration::from_hours(24);
 #[must_use]
 pub struct LeakReports {
     limit: (u32, Duration),
-    limit_by_address: (u32, Duration),
+    limit_by_address: Option<(u32, Duration)>,
     #[cfg(feature = "secret-scanning")]
     github: Option<ScanningKeys>,
 }
@@ -58,6 +57,12 @@ pub enum InvalidLeakReports {
     /// The time is longer than they are counted for.
     #[error("the time of {0} of leak reports is over 24 hours")]
     TooLong(&'static str),
+    /// One address could use up the limit of all.
+    #[error(
+        "the limit by address of leak reports is not below the limit of all, so that one address \
+         could use that up"
+    )]
+    OneAddressUsesAll,
 }
 
 impl LeakReports {
@@ -65,7 +70,7 @@ impl LeakReports {
     pub fn new() -> Self {
         Self {
             limit: (60, Duration::from_mins(1)),
-            limit_by_address: (10, Duration::from_mins(1)),
+            limit_by_address: None,
             #[cfg(feature = "secret-scanning")]
             github: None,
         }
@@ -73,22 +78,35 @@ impl LeakReports {
 
     /// How many reports, of up to 100 secrets each, are looked into in how much time; one more is
     /// answered 429 with `Retry-After`. That many at once, and then one more whenever its share of
-    /// the time has passed. Each process counts by itself. Defaults to 60 a minute.
+    /// the time has passed. A report counts if something in it has the form of a key: what costs the
+    /// store nothing takes nothing from others. Each process counts by itself. Defaults to 60 a
+    /// minute.
     pub fn limit(mut self, most: u32, within: Duration) -> Self {
         self.limit = (most, within);
         self
     }
 
-    /// How many of these may come from one address, where that is known (see
-    /// [`Admin::client_address`](super::Admin::client_address)); of an IPv6 address the first half
-    /// counts. Defaults to 10 a minute.
+    /// How many reports of whatever kind may come from one address, where that is known; it has to
+    /// be less than [`limit`](Self::limit). Of an IPv6 address the first 48 bits count: what one
+    /// customer may have. Defaults to a sixth of the limit, 10 a minute.
+    ///
+    /// The address is that of the peer, unless [`Admin::client_address`](super::Admin::client_address)
+    /// says how to tell. Behind a proxy that was not declared there it is the same for all, and all
+    /// share this limit: declare the proxy.
     pub fn limit_by_address(mut self, most: u32, within: Duration) -> Self {
-        self.limit_by_address = (most, within);
+        self.limit_by_address = Some((most, within));
         self
     }
 
     /// Takes the reports of GitHub's secret scanning by `POST /leaks/github`, signed by one of these
-    /// keys. They have a limit of their own, ten times [`limit`](Self::limit). Defaults to none.
+    /// keys. Defaults to none.
+    ///
+    /// They have a limit of their own, ten times [`limit`](Self::limit), and only what is signed
+    /// counts, and has something in it that has the form of a key: nobody else takes anything from
+    /// it. What has no signature by a known key is refused before its body is read. Whether a
+    /// signature is good is found out for two at a time, on threads beside those of the runtime;
+    /// others wait. Where [`Admin::client_address`](super::Admin::client_address) was called, no
+    /// address is listened to more often than that limit.
     #[cfg(feature = "secret-scanning")]
     pub fn github(mut self, keys: ScanningKeys) -> Self {
         self.github = Some(keys);
@@ -96,25 +114,20 @@ impl LeakReports {
     }
 
     pub(super) fn for_keys_of(self, keyring: &Keyring) -> Result<Intake, InvalidLeakReports> {
-        let check = |(most, within): (u32, Duration), what| {
-            if within > LONGEST {
-                return Err(InvalidLeakReports::TooLong(what));
-            }
-            let nothing = InvalidLeakReports::Nothing(what);
-            Limit::new(most, within, keyring.clock()).ok_or(nothing)
-        };
+        let clock = keyring.clock();
         #[cfg(feature = "secret-scanning")]
         let github = match self.github {
             None => None,
             Some(keys) => {
                 let (most, within) = self.limit;
-                let limit = check((most.saturating_mul(10), within), "the limit")?;
-                Some(github::Github { keys, limit })
+                let all = (most.saturating_mul(10), within);
+                // One address may have all of it: who signs reports has few.
+                let limits = Limits::new(all, all, &clock)?;
+                Some(github::Github::new(keys, limits))
             }
         };
         Ok(Intake {
-            limit: check(self.limit, "the limit")?,
-            by_address: check(self.limit_by_address, "the limit by address")?,
+            limits: Limits::below(self.limit, self.limit_by_address, &clock)?,
             #[cfg(feature = "secret-scanning")]
             github,
         })
@@ -130,8 +143,7 @@ impl Default for LeakReports {
 /// Where reports come in.
 #[derive(Debug)]
 pub(super) struct Intake {
-    limit: Limit,
-    by_address: Limit,
+    limits: Limits,
     #[cfg(feature = "secret-scanning")]
     github: Option<github::Github>,
 }

@@ -1,7 +1,6 @@
 //! `POST /leaks`: whoever holds a key may report it, and so end it.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -11,7 +10,6 @@ use http::request::Parts;
 use serde::Serialize;
 use tracing::Instrument as _;
 
-use super::Intake;
 use crate::admin::answer::{Answer, Refused, json};
 use crate::admin::errors::Errors;
 use crate::admin::fields::Fields;
@@ -43,25 +41,16 @@ impl Report {
         let (parts, body) = request.into_parts();
         Self { desk, parts, body }
     }
-
-    pub(super) fn intake(&self) -> Result<&Intake, Refused> {
-        // There is no such route where it is not.
-        self.desk.leaks.as_deref().ok_or_else(Refused::not_found)
-    }
-
-    fn address(&self) -> Option<IpAddr> {
-        self.desk.client_address(&self.parts)
-    }
 }
 
 pub(super) async fn report(report: Report) -> Answer {
-    let intake = report.intake()?;
-    // The address first: who has come to its limit takes nothing from others.
-    if let Some(address) = report.address() {
-        intake.by_address.count_for(address)?;
-    }
-    intake.limit.count()?;
     let Report { desk, parts, body } = report;
+    // There is no such route where it is not.
+    let intake = desk.leaks.as_deref().ok_or_else(Refused::not_found)?;
+    // The address first: who has come to its limit takes nothing from others, nor is read.
+    if let Some(address) = desk.gate.client(&parts.headers, &parts.extensions) {
+        intake.limits.count_for(address)?;
+    }
     let body = body::read(&parts.headers, body).await?;
     let mut errors = Errors::default();
     Query::of(parts.uri.query(), &[], &mut errors);
@@ -77,6 +66,9 @@ pub(super) async fn report(report: Report) -> Answer {
     }
     errors.check()?;
     let digests = digests.unwrap_or_default();
+    if digests.iter().any(Option::is_some) {
+        intake.limits.count()?;
+    }
     answer(keyring, digests).await
 }
 
@@ -84,6 +76,10 @@ pub(super) async fn report(report: Report) -> Answer {
 pub(super) async fn answer(keyring: &Keyring, digests: Vec<Option<KeyDigest>>) -> Answer {
     let received = digests.len();
     let digests: BTreeSet<KeyDigest> = digests.into_iter().flatten().collect();
+    if digests.is_empty() {
+        // Of which there may be any number, and nobody needs to hear of it.
+        return Ok(json(StatusCode::OK, &Received { received }));
+    }
     let keyring = keyring.clone();
     // On a task of its own: whoever reports and leaves has reported all the same.
     let work = async move { revoke(&keyring, digests).await };

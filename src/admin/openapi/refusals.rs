@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::routes::{Needs, Route};
 
 /// A code, its status, and when it is answered.
-const CODES: [(&str, u16, &str); 26] = [
+const CODES: [(&str, u16, &str); 27] = [
     (
         "invalid_request",
         400,
@@ -72,6 +72,7 @@ const CODES: [(&str, u16, &str); 26] = [
         409,
         "the same request is still running",
     ),
+    ("request_timeout", 408, "the body did not come in time"),
     ("payload_too_large", 413, "the body is too large"),
     (
         "unsupported_media_type",
@@ -116,6 +117,7 @@ fn codes(route: &Route) -> BTreeSet<&'static str> {
     }
     if route.body.is_some() {
         codes.extend([
+            "request_timeout",
             "payload_too_large",
             "unsupported_media_type",
             "invalid_json",
@@ -134,7 +136,11 @@ fn codes(route: &Route) -> BTreeSet<&'static str> {
         codes.insert("insufficient_scope");
     }
     if route.method != "get" {
-        codes.extend(["cross_site_request", "outcome_unknown"]);
+        codes.insert("cross_site_request");
+        // What became of a line is told in its answer.
+        if route.path != "/keys/import" {
+            codes.insert("outcome_unknown");
+        }
     }
     codes
 }

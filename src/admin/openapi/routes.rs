@@ -96,11 +96,9 @@ const CURSOR: Parameter = query(
     || json!({"type": "string"}),
 );
 
-const REASON: Parameter = query(
-    "reason",
-    "Why, for the trail.",
-    || json!({"type": "string", "maxLength": 500}),
-);
+const REASON: Parameter = query("reason", "Why, for the trail.", || {
+    super::schemas::text(0, 500)
+});
 
 const fn query(name: &'static str, description: &'static str, schema: fn() -> Value) -> Parameter {
     Parameter {
@@ -172,11 +170,9 @@ pub(super) const ROUTES: [Route; 15] = [
         description: "Newest first. Those of the caller's own owner; with `keys:admin` of everybody.",
         needs: Needs::Scope(KEYS_READ),
         parameters: &[
-            query(
-                "owner",
-                "Those of this owner.",
-                || json!({"type": "string", "minLength": 1, "maxLength": 255}),
-            ),
+            query("owner", "Those of this owner.", || {
+                super::schemas::text(1, 255)
+            }),
             query(
                 "status",
                 "Those of this status.",
@@ -329,7 +325,7 @@ pub(super) const ROUTES: [Route; 15] = [
             media_type: NDJSON,
             schema: "Imported",
         },
-        codes: &[],
+        codes: &["rate_limited"],
     },
     Route {
         method: "post",

@@ -12,8 +12,26 @@ use crate::admin::view::{KeyView, PreviousView};
 use crate::key::Environment;
 use crate::keyring::Keyring;
 
+/// What a name has none of: control characters, and what turns the direction of writing.
+macro_rules! controls {
+    () => {
+        r"\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+    };
+}
+
 /// An id, for examples.
 pub(super) const KEY_ID: &str = "key_2tVq8YbRw0cN5sKdXe3uZg";
+
+/// Neither control characters nor bidirectional controls, and one that is no space.
+const NAME: &str = concat!(
+    "^[^",
+    controls!(),
+    "]*[^\\s",
+    controls!(),
+    "][^",
+    controls!(),
+    "]*$"
+);
 
 /// Every schema by its name.
 pub(super) fn all(keyring: &Keyring) -> Value {
@@ -45,6 +63,7 @@ pub(super) fn all(keyring: &Keyring) -> Value {
         "Environment": {
             "type": "string", "enum": environments, "description": "One that is declared.",
         },
+        "Roles": roles(keyring),
         "Resources": {
             "type": "object",
             "description": "Of each kind the ids. What is not named is not allowed.",
@@ -52,7 +71,7 @@ pub(super) fn all(keyring: &Keyring) -> Value {
             "propertyNames": {"pattern": "^[A-Za-z0-9._-]{1,64}$"},
             "additionalProperties": {
                 "type": "array",
-                "items": {"type": "string", "minLength": 1, "maxLength": 255},
+                "items": text(1, 255),
             },
         },
         "NewKey": new_key(),
@@ -80,9 +99,10 @@ pub(super) fn all(keyring: &Keyring) -> Value {
                 "type": "object",
                 "properties": {
                     "token": {"type": "string"},
-                    "type": {"type": "string"},
-                    "url": {"type": "string"},
-                    "source": {"type": "string"},
+                    // What GitHub says beside it is not looked at.
+                    "type": {},
+                    "url": {},
+                    "source": {},
                 },
                 "required": ["token"],
             },
@@ -218,11 +238,23 @@ fn scopes() -> Value {
     })
 }
 
-fn roles() -> Value {
+/// Those that the application knows: any other is refused.
+fn roles(keyring: &Keyring) -> Value {
+    let known = keyring.roles().iter();
+    let known: Vec<&str> = known.map(|(name, _)| name.as_str()).collect();
+    let most = if known.is_empty() { 0 } else { 100 };
+    let mut roles = json!({"type": "array", "maxItems": most, "items": {"type": "string"}});
+    if !known.is_empty() {
+        roles["items"]["enum"] = known.into();
+    }
+    roles
+}
+
+/// Of so many characters at least and at most, none of them a control character.
+pub(super) fn text(least: usize, most: usize) -> Value {
     json!({
-        "type": "array",
-        "maxItems": 100,
-        "items": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+        "type": "string", "minLength": least, "maxLength": most,
+        "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$",
     })
 }
 
@@ -240,6 +272,7 @@ fn name() -> Value {
     json!({
         "type": "string", "minLength": 1, "maxLength": 100,
         "description": "1 to 100 characters after trimming, no control characters.",
+        "pattern": NAME,
     })
 }
 
@@ -249,8 +282,8 @@ fn new_key() -> Value {
         "properties": {
             "name": name(),
             "scopes": scopes(),
-            "roles": roles(),
-            "owner": {"type": "string", "minLength": 1, "maxLength": 255},
+            "roles": reference("Roles"),
+            "owner": text(1, 255),
             "environment": reference("Environment"),
             "expires_at": {"type": ["string", "null"], "format": "date-time"},
             "expires_in": {
@@ -279,7 +312,7 @@ fn key_patch() -> Value {
         "properties": {
             "name": name(),
             "scopes": scopes(),
-            "roles": roles(),
+            "roles": reference("Roles"),
             "enabled": {"type": "boolean"},
             "expires_at": {"type": ["string", "null"], "format": "date-time"},
             "resources": {"oneOf": [{"type": "null"}, reference("Resources")]},
@@ -294,14 +327,14 @@ fn stop() -> Value {
     json!({
         "type": "object",
         "properties": {
-            "owner": {"type": "string", "minLength": 1, "maxLength": 255},
+            "owner": text(1, 255),
             "created_by": {
                 "type": "string",
                 "pattern": "^(key:key_[0-9A-Za-z]{16,32}|session:[!-~]{1,255}|admin-token|system)$",
                 "description": "`key:` or `session:` and an id, `admin-token` or `system`.",
             },
             "all": {"const": true},
-            "reason": {"type": "string", "minLength": 1, "maxLength": 500},
+            "reason": text(1, 500),
         },
         "required": ["reason"],
         "oneOf": [

@@ -4,7 +4,6 @@ mod entitlement;
 mod mint_limit;
 mod permit;
 
-pub(super) use self::mint_limit::{BootClock, of_one_customer};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -122,7 +121,7 @@ impl Policy {
     /// each session would else bring a limit of its own, and a key could make the next. Where
     /// [`client_address`](super::Admin::client_address) was called and the address of a request is
     /// known, it is counted for that, too; of an IPv6 address for the first half. Each process
-    /// counts by itself.
+    /// counts by itself. A line of an import that is refused counts like a key that is made.
     pub fn mint_limit(mut self, most: u32, within: Duration) -> Self {
         self.mint_limit = Some((most, within));
         self

@@ -71,4 +71,17 @@ impl Rules {
             None => Ok(()),
         }
     }
+
+    /// One of many keys was not made, for another reason than this limit. Whether the caller is
+    /// bound by it goes by what the gate knows: nothing is allowed by that.
+    pub(in crate::admin) fn count_refused(
+        &self,
+        caller: &Caller,
+        address: Option<IpAddr>,
+    ) -> Result<(), Refused> {
+        match (&self.mint_limit, caller.confined_to()) {
+            (Some(limit), Some(owner)) => limit.count(owner, address),
+            _ => Ok(()),
+        }
+    }
 }
