@@ -16,6 +16,7 @@
 use std::env::{self, VarError};
 use std::error::Error;
 use std::io::{IsTerminal as _, Write as _};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,8 +99,11 @@ async fn run() -> Result<(), Box<dyn Error>> {
     }
     let (told_to_stop, told) = (signal_to_stop(), signal_to_stop());
     tracing::info!(%addr, "listening");
-    let serving = axum::serve(listener, app(keyring.clone(), admin.router()))
-        .with_graceful_shutdown(told_to_stop);
+    let app = app(keyring.clone(), admin.router());
+    // With the address of the peer, or no key could be bound to some. Behind a proxy, layer and
+    // admin router have to be told of it: see `ClientAddress`.
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
+    let serving = axum::serve(listener, app).with_graceful_shutdown(told_to_stop);
     tokio::select! {
         result = serving.into_future() => result?,
         () = out_of_patience(told) => tracing::warn!("requests under way are cut short"),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::allowed_ips::AllowedIps;
 use crate::clock::BootTime;
 use crate::key::{Environment, KeyDigest, KeyId};
-use crate::keyring::{Shared, Usage};
+use crate::keyring::{Dead, Shared, Usage, bound_to};
 use crate::resources::Resources;
 use crate::scope::{RoleSet, Roles, ScopeSet};
 use crate::store::{FoundKey, KeyName, Owner};
@@ -215,6 +215,12 @@ impl Principal {
     #[inline]
     pub(crate) fn used_from(self, from: Option<IpAddr>) -> Self {
         Self { from, ..self }
+    }
+
+    /// The same, judged once more by somebody who tells in another way from where a request comes.
+    pub(crate) fn now_from(self, from: impl FnOnce() -> Option<IpAddr>) -> Result<Self, Dead> {
+        let from = bound_to(&self.known, from)?;
+        Ok(self.used_from(from))
     }
 
     /// Whether a key that may be used from these addresses alone may be used by this request. No

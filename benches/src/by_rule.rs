@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use portcullis::allowed_ips::AllowedIps;
 use portcullis::key::{KeyDigest, KeyHint, KeyId};
 use portcullis::scope::ScopeSet;
 use portcullis::store::{
@@ -28,6 +29,7 @@ type Rule = dyn Fn(&KeyDigest) -> bool + Send + Sync;
 #[derive(Clone)]
 pub struct ByRule {
     rule: Arc<Rule>,
+    allowed_ips: Option<AllowedIps>,
     calls: Arc<Calls>,
 }
 
@@ -42,6 +44,7 @@ impl ByRule {
     pub fn new(rule: impl Fn(&KeyDigest) -> bool + Send + Sync + 'static) -> Self {
         Self {
             rule: Arc::new(rule),
+            allowed_ips: None,
             calls: Arc::default(),
         }
     }
@@ -49,6 +52,13 @@ impl ByRule {
     /// Has every key.
     pub fn every_key() -> Self {
         Self::new(|_| true)
+    }
+
+    /// All its keys may be used from these addresses alone.
+    #[must_use]
+    pub fn bound_to(mut self, networks: AllowedIps) -> Self {
+        self.allowed_ips = Some(networks);
+        self
     }
 
     /// Has no key.
@@ -71,7 +81,7 @@ impl fmt::Debug for ByRule {
 
 /// What a row of a usual key looks like: texts of the usual lengths, each allocated as reading a
 /// row would.
-fn row(digest: &KeyDigest) -> FoundKey {
+fn row(digest: &KeyDigest, allowed_ips: Option<AllowedIps>) -> FoundKey {
     let number = digest.as_bytes().first_chunk().copied();
     let number = u64::from_be_bytes(number.unwrap_or_default());
     FoundKey {
@@ -84,7 +94,7 @@ fn row(digest: &KeyDigest) -> FoundKey {
             scopes: ScopeSet::from_stored("reports:read reports:write").unwrap(),
             roles: portcullis::scope::RoleSet::empty(),
             resources: None,
-            allowed_ips: None,
+            allowed_ips,
             enabled: true,
             created_at: NOW,
             created_by: Provenance::System,
@@ -111,7 +121,7 @@ fn read_only<T>() -> Result<T, StoreError> {
 #[deny(clippy::missing_trait_methods)]
 impl KeyStore for ByRule {
     async fn look_up(&self, digest: &KeyDigest, _: Source) -> Result<LookUp, StoreError> {
-        let found = (self.rule)(digest).then(|| row(digest));
+        let found = (self.rule)(digest).then(|| row(digest, self.allowed_ips.clone()));
         let count = match found {
             Some(_) => &self.calls.found,
             None => &self.calls.unknown,

@@ -1,6 +1,6 @@
 //! Any number of keys, the same in every run: the n-th key is a function of n.
 
-use portcullis::key::{ChecksumSecret, KeyDigest, KeyFormat};
+use portcullis::key::{Alphabet, ChecksumSecret, ForeignFormat, KeyDigest, KeyFormat};
 use sha2::{Digest, Sha256};
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -40,6 +40,17 @@ pub fn forged(n: u64) -> String {
 pub fn keyed(format: &KeyFormat) -> String {
     let made = format.generate(format.default_environment()).unwrap();
     made.plain.expose().to_owned()
+}
+
+/// What the n-th key of another system looks like: `old_` and 48 hexadecimal digits.
+pub fn foreign(n: u64) -> String {
+    let word = |word| scatter(n.wrapping_mul(3).wrapping_add(word));
+    format!("old_{:016x}{:016x}{:016x}", word(0), word(1), word(2))
+}
+
+/// The form of [`foreign`] keys.
+pub fn foreign_format() -> ForeignFormat {
+    ForeignFormat::new("old_", Alphabet::Hex, 48).unwrap()
 }
 
 /// What a store knows a key by, by default.

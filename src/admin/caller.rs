@@ -120,7 +120,12 @@ async fn identify(desk: &Desk, parts: &Parts) -> Result<Caller, Refused> {
             let why = Unavailable::StoreFailed;
             return Err(Rejection::new(Reason::Unavailable(why)).into());
         }
-        return Ok(desk.key(principal.clone()));
+        // By what this router was told of proxies, which need not be what that layer was told.
+        let principal = desk
+            .gate
+            .agrees(principal, &parts.headers, &parts.extensions)
+            .map_err(|dead| Rejection::new(Reason::Dead(dead)))?;
+        return Ok(desk.key(principal));
     }
     match credential {
         Credential::Absent => opener(desk, parts).await,

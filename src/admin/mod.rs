@@ -219,7 +219,7 @@ impl Admin {
     /// nothing is counted by address: behind a proxy that was not declared, the address of the peer
     /// is the same for all.
     pub fn client_address(mut self, client: ClientAddress) -> Self {
-        self.gate.client = client.clone();
+        self.gate.client = Some(client.clone());
         self.client = Some(client);
         self
     }

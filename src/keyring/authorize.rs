@@ -216,7 +216,7 @@ pub(super) fn death(known: &Known, environment: &Environment, now: BootTime) -> 
 /// The address by which a key is let in; none if it may be used from anywhere, and then nobody
 /// asks for it.
 #[inline]
-pub(super) fn bound_to(
+pub(crate) fn bound_to(
     known: &Known,
     from: impl FnOnce() -> Option<IpAddr>,
 ) -> Result<Option<IpAddr>, Dead> {

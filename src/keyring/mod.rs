@@ -62,7 +62,7 @@ use crate::store::{KeyStore, StoreError};
 
 pub use authority::{End, Expiry, KeyPatch, Restrict};
 pub use authorize::{Dead, Unavailable};
-pub(crate) use authorize::{Denial, Judged, Miss};
+pub(crate) use authorize::{Denial, Judged, Miss, bound_to};
 pub use builder::{BuildError, Builder};
 #[cfg(feature = "admin")]
 pub(crate) use caller::Caller;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::mem;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -72,7 +73,8 @@ pub(crate) struct Gate {
     pub(crate) grpc: bool,
     /// `None`: all that are declared, which is one. The layer sees to that.
     pub(crate) environments: Option<Vec<Environment>>,
-    pub(crate) client: ClientAddress,
+    /// `None`: that of the peer, unless an outer layer has looked already.
+    pub(crate) client: Option<ClientAddress>,
 }
 
 /// What can be said of a request at once.
@@ -102,7 +104,7 @@ impl Gate {
             keep_credential: false,
             grpc: false,
             environments: None,
-            client: ClientAddress::peer(),
+            client: None,
         }
     }
 
@@ -111,12 +113,11 @@ impl Gate {
     #[inline]
     pub(crate) fn look(&self, headers: &HeaderMap, extensions: &Extensions) -> Sight {
         // An outer layer takes the credential out of the headers, so its word counts; but only
-        // that of the same keyring, and only for environments that are accepted here.
+        // that of the same keyring, and only where this one would have said the same.
         if let Some(principal) = Authentication::principal_for(extensions, &self.keyring) {
-            return if self.accepts(principal.environment()) {
-                Sight::Judged(self.place_of_key(headers))
-            } else {
-                Sight::Refused(Reason::Dead(Dead::Environment))
+            return match self.agrees(principal, headers, extensions) {
+                Ok(_) => Sight::Judged(self.place_of_key(headers)),
+                Err(dead) => Sight::Refused(Reason::Dead(dead)),
             };
         }
         match credential::read(headers, &self.places) {
@@ -169,7 +170,32 @@ impl Gate {
         }
         Ok(self
             .keyring
-            .authorize(&key, || self.client.of(headers, extensions)))
+            .authorize(&key, || self.client(headers, extensions)))
+    }
+
+    /// What an outer layer has found, as this one sees it: of an environment that is accepted here,
+    /// and used from where it may be used by what this one was told of proxies. One that was told
+    /// nothing of them goes by what the outer one saw.
+    pub(crate) fn agrees(
+        &self,
+        principal: &Principal,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> Result<Principal, Dead> {
+        if !self.accepts(principal.environment()) {
+            return Err(Dead::Environment);
+        }
+        let principal = principal.clone();
+        match &self.client {
+            None => Ok(principal),
+            Some(client) => principal.now_from(|| client.of(headers, extensions)),
+        }
+    }
+
+    fn client(&self, headers: &HeaderMap, extensions: &Extensions) -> Option<IpAddr> {
+        let peer = ClientAddress::peer();
+        let client = self.client.as_ref().unwrap_or(&peer);
+        client.of(headers, extensions)
     }
 
     /// Judges a token, waiting for a look-up if that is what it takes, and by no outage grace: who

@@ -178,6 +178,9 @@ impl ApiKeyLayer {
     /// the request: by [`PeerAddress`], or by axum's `ConnectInfo<SocketAddr>` with the feature
     /// `axum`. Where it is not known, such keys are dead.
     ///
+    /// A layer within another of the same keyring goes by the address that the outer one saw. If it
+    /// was told, too, the key has to be good from both.
+    ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # use portcullis::{ApiKeyLayer, Keyring, store::MemoryStore};
@@ -191,7 +194,7 @@ impl ApiKeyLayer {
     /// # Ok(()) }
     /// ```
     pub fn client_address(mut self, client: ClientAddress) -> Self {
-        self.gate_mut().client = client;
+        self.gate_mut().client = Some(client);
         self
     }
 

@@ -94,3 +94,21 @@ async fn a_layer_around_the_router_judges_in_its_place() {
     let reply = world.send_to(router, request).await;
     assert_eq!(reply.told(), (403, "exceeds_caller"));
 }
+
+#[tokio::test]
+async fn a_router_that_was_told_of_proxies_looks_for_itself() {
+    let world = World::with(
+        |builder| builder,
+        |admin| admin.client_address(ClientAddress::peer()),
+    );
+    let key = bound(&world).await;
+    let header = HeaderName::from_static("x-forwarded-for");
+    let behind = ClientAddress::behind(header, ["10.0.0.1", "192.0.2.7"]).unwrap();
+    let layer = ApiKeyLayer::new(world.keyring.clone()).client_address(behind);
+    let router = world.router.clone().layer(layer);
+    for (peer, expected) in [("192.0.2.7", 200), ("10.0.0.1", 401)] {
+        let request = list(&key.secret, Some(peer), "192.0.2.7");
+        let reply = world.send_to(router.clone(), request).await;
+        assert_eq!(reply.status, expected, "{peer}");
+    }
+}

@@ -169,3 +169,33 @@ async fn in_optional_mode_it_is_as_dead_and_a_demand_comes_after_it() {
     let seen = call(app, from("192.0.2.1", &[], &key)).await;
     assert_eq!(seen.code(), "insufficient_scope");
 }
+
+#[tokio::test]
+async fn an_inner_layer_that_was_told_of_proxies_looks_for_itself() {
+    let ground = Ground::new().await;
+    let key = bound(&ground).await;
+    let layer = || ApiKeyLayer::new(ground.keyring.clone());
+    let header = HeaderName::from_static("x-forwarded-for");
+    let behind = ClientAddress::behind(header, ["10.0.0.0/8"]).unwrap();
+    let through_proxy = || from("10.0.0.1", &["192.0.2.1"], &key);
+    let peer = || layer().client_address(ClientAddress::peer());
+    let cases = [
+        ("not told", layer(), true),
+        (
+            "told the same",
+            layer().client_address(behind.clone()),
+            true,
+        ),
+        ("told of none", peer(), false),
+        ("told of none, optional", peer().optional(), false),
+    ];
+    for (name, inner, expected) in cases {
+        let app = app(inner).route_layer(layer().client_address(behind.clone()));
+        let seen = call(app, through_proxy()).await;
+        assert_eq!(seen.status == 200, expected, "{name}");
+        assert!(expected || is_elsewhere(&seen), "{name}");
+    }
+    // The other way round, what the outer one refuses does not come that far.
+    let app = app(layer().client_address(behind)).route_layer(layer());
+    assert!(is_elsewhere(&call(app, through_proxy()).await));
+}

@@ -52,6 +52,27 @@ async fn a_key_made_with_the_admin_token_opens_what_it_grants() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_bound_to_addresses_is_used_from_these_alone() {
+    each_store(async |server| {
+        for (networks, status) in [
+            (json!(["127.0.0.0/8", "::1"]), 200),
+            (json!(["192.0.2.0/24"]), 401),
+        ] {
+            let new = json!({"name": "ci", "scopes": ["keys:read"], "allowed_ips": networks});
+            let key = server.create(new).await;
+            let line = bearer(&key.secret);
+            // No proxy is known here, so that nobody is believed.
+            let forged = b"x-forwarded-for: 192.0.2.1";
+            for path in ["/v1/ping", "/admin/keys"] {
+                let answer = server.send("GET", path, &[line.as_bytes(), forged]).await;
+                answer.is(status);
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_is_done_to_a_key_holds_for_the_very_next_request() {
     each_store(async |server| {
         let key = server.a_key().await;

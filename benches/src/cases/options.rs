@@ -1,10 +1,14 @@
 //! What each option costs, beside the gate as it is by default.
 
-use axum::Router;
+use std::net::{IpAddr, Ipv4Addr};
+
 use axum::body::Body;
 use axum::routing::get;
+use axum::{Extension, Router};
 use http::{HeaderName, HeaderValue, StatusCode};
+use portcullis::allowed_ips::AllowedIps;
 use portcullis::key::{DigestAlgorithm, Pepper};
+use portcullis::layer::PeerAddress;
 use portcullis::{ApiKeyLayer, Keyring, Principal, RequiredScope, Scoped, require_scope};
 
 use super::{Group, Kind};
@@ -53,6 +57,16 @@ fn cases(world: &World) -> Vec<Case> {
     let blake3 = world.keyring(ByRule::every_key(), |builder| {
         builder.digest(DigestAlgorithm::blake3())
     });
+    let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let bound = ByRule::every_key().bound_to(AllowedIps::parse(["127.0.0.0/8"]).unwrap());
+    let bound = world.keyring(bound, |builder| builder);
+    let foreign = world.keyring(ByRule::every_key(), |builder| {
+        builder.accept_foreign(keys::foreign_format())
+    });
+    let foreign_keys: Vec<HeaderValue> = (0..16).map(|n| header(&keys::foreign(n))).collect();
+    // Remembered, though nothing says there from where it is used.
+    world.warm(&bound, &hot());
+    world.warm(&foreign, &foreign_keys);
     world.warm(&keyed, &keyed_keys);
     world.warm(&pepper, &hot());
     world.warm(&blake3, &hot());
@@ -75,6 +89,24 @@ fn cases(world: &World) -> Vec<Case> {
         ),
         routed("digest with a pepper", layered(&pepper), hot(), ok),
         routed("digest by BLAKE3", layered(&blake3), hot(), ok),
+        routed(
+            "a key of a foreign format",
+            layered(&foreign),
+            foreign_keys,
+            ok,
+        ),
+        routed(
+            "address of the peer in the request",
+            layered(&usual).layer(Extension(PeerAddress(loopback))),
+            hot(),
+            ok,
+        ),
+        routed(
+            "the same, and the key bound to addresses",
+            layered(&bound).layer(Extension(PeerAddress(loopback))),
+            hot(),
+            ok,
+        ),
         routed("require_scope", demanding, hot(), ok),
         routed("handler takes Principal", taking(get(principal)), hot(), ok),
         routed("handler takes Scoped<T>", taking(get(scoped)), hot(), ok),
