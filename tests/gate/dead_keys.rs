@@ -99,6 +99,45 @@ async fn every_kind_of_dead_key_gets_the_same_bytes() {
     assert_eq!(present(&server, &good).await.status, 200);
 }
 
+/// One look-up when it is seen first and none while it is remembered, whatever is wrong: neither
+/// the answer nor the way to it tells a key that was never there from one that was.
+#[tokio::test]
+async fn every_kind_of_dead_key_takes_the_same_look_ups() {
+    let ground = Ground::new().await;
+    let layer = ApiKeyLayer::new(ground.keyring.clone());
+    let server = Server::start(app(layer)).await;
+    let expired = ground.key_for(Duration::from_secs(1)).await;
+    let (revoked, disabled) = (ground.create(&[]).await, ground.create(&[]).await);
+    let rotated = ground.create(&[]).await;
+    let keyring = &ground.keyring;
+    keyring.revoke(&revoked.key.id, None).await.unwrap();
+    keyring
+        .rotate(&rotated.key.id, Duration::ZERO)
+        .await
+        .unwrap();
+    let off = KeyPatch {
+        enabled: Some(false),
+        ..KeyPatch::default()
+    };
+    keyring.update(&disabled.key.id, off).await.unwrap();
+    ground.clock.advance(Duration::from_secs(2));
+    let expected = present(&server, "x").await;
+    assert_eq!(ground.store.asked(), 0);
+    for (name, dead) in [
+        ("unknown", &*ground.unknown_key()),
+        ("revoked", revoked.secret.expose()),
+        ("disabled", disabled.secret.expose()),
+        ("expired", &expired),
+        ("rotated away", rotated.secret.expose()),
+    ] {
+        let before = ground.store.asked();
+        for time in 1..=3 {
+            assert_eq!(present(&server, dead).await, expected, "{name}, {time}");
+            assert_eq!(ground.store.asked() - before, 1, "{name}, {time}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn near_misses_at_every_position_cost_no_look_up() {
     let ground = Ground::with(|builder| builder.environments(["live", "test"])).await;

@@ -19,6 +19,7 @@ mod credential_inside;
 mod dead_keys;
 mod demands;
 mod extractors;
+mod flood;
 mod foreign;
 mod header_bytes;
 mod nesting;
