@@ -74,7 +74,11 @@ impl io::Write for Pen {
                 String::from_utf8_lossy(line)
             ));
         }
-        KEPT.with_borrow_mut(|kept| kept.as_mut().map(|kept| kept.extend(line)));
+        KEPT.with_borrow_mut(|kept| {
+            if let Some(kept) = kept {
+                kept.extend(line);
+            }
+        });
         Ok(line.len())
     }
 

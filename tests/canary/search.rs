@@ -43,7 +43,7 @@ impl Search {
                 let parts = secret.as_bytes()[key.tail + HINT..].windows(PART);
                 let parts = parts.filter_map(|part| part.try_into().ok());
                 self.parts
-                    .extend(parts.filter(|part: &Part| is_random(part)));
+                    .extend(parts.filter(|part: &Part| is_random(*part)));
             }
             // What tests present in the place of a secret is short at times, and a word.
             _ if secret.len() < 16 => return None,
@@ -74,8 +74,7 @@ impl Search {
             if self.has_part(text) {
                 return Some("a part of a key");
             }
-            let holds = |other: &String| contains(text, other.as_bytes());
-            self.others.iter().any(holds).then_some("a secret")
+            self.has_other(text).then_some("a secret")
         };
         let encoded = || written::bytes_in(text).find_map(|bytes| plain(&bytes));
         let escaped = || written::percent_decoded(text).and_then(|text| plain(&text));
@@ -88,6 +87,11 @@ impl Search {
         let words = words.filter(|word| !word.iter().all(u8::is_ascii_lowercase));
         let mut parts = words.flat_map(|word| word.windows(PART));
         parts.any(|part| self.parts.contains(part))
+    }
+
+    fn has_other(&self, text: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(text);
+        self.others.iter().any(|other| text.contains(other))
     }
 
     fn has_digest(&mut self, bytes: &[u8]) -> bool {
@@ -138,12 +142,8 @@ fn keys(text: &[u8]) -> impl Iterator<Item = Key> {
 }
 
 /// Keys that a test spells out, such as one of zeros, are made of what is elsewhere, too.
-fn is_random(part: &Part) -> bool {
+fn is_random(part: Part) -> bool {
     let different: HashSet<&u8> = part.iter().collect();
     let in_order = part.windows(2).filter(|two| two[1] == two[0] + 1).count();
     different.len() > PART / 2 && in_order < PART / 2
-}
-
-fn contains(text: &[u8], part: &[u8]) -> bool {
-    !part.is_empty() && text.windows(part.len()).any(|window| window == part)
 }
