@@ -511,12 +511,8 @@ async fn stores_and_what_they_answer() {
 async fn what_is_decided_about_keys() {
     let world = World::new().await;
     let mut sheet = Sheet::of(&world);
-    let looked_up = world
-        .store
-        .look_up(&world.digest, Source::Primary)
-        .await
-        .unwrap();
-    let found = looked_up.found.unwrap();
+    let look_up = world.store.look_up(&world.digest, Source::Primary).await;
+    let found = look_up.unwrap().found.unwrap();
     let record = found.record.clone();
     let previous = Previous {
         hint: record.hint.clone(),
@@ -565,6 +561,7 @@ async fn what_is_decided_about_keys() {
         ever_had_a_key: true,
         live_keys: 1,
         digest_holder: Some(record.clone()),
+        digest_ended: false,
     });
     let event: Event = revocation.event();
     sheet.hides(&event);

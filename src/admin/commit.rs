@@ -51,7 +51,7 @@ impl From<WriteError> for Refused {
             Refusal::KeyExpired => Self::problem(StatusCode::CONFLICT, "key_expired")
                 .because("an expired key stays as it is"),
             Refusal::DigestTaken => Self::problem(StatusCode::CONFLICT, "digest_taken")
-                .because("the digest is that of another key"),
+                .because("the digest is, or was, that of another secret"),
             Refusal::KeyLimitReached => Self::problem(StatusCode::CONFLICT, "key_limit_reached")
                 .because("the owner has as many keys as are allowed"),
             Refusal::ReplayDiffers => {

@@ -39,7 +39,7 @@ pub(crate) struct Draft {
     pub(crate) allowed_ips: Option<AllowedIps>,
     pub(crate) expiry: Expiry,
     pub(crate) metadata: Metadata,
-    /// Whether the secret was made elsewhere, so that another key may have its digest.
+    /// Whether the secret was made elsewhere, so that another key may have, or have had, its digest.
     pub(crate) made_elsewhere: bool,
     /// Only if the store never had a key.
     pub(crate) only_first: bool,
@@ -192,7 +192,7 @@ pub(crate) fn create(
     if !power.reaches(&record.owner) || !power.covers_key(&record) {
         return Err(Refusal::ExceedsCaller);
     }
-    if rows.digest_holder.is_some() {
+    if rows.digest_holder.is_some() || rows.digest_ended {
         return Err(Refusal::DigestTaken);
     }
     limits.permit_one_more(rows)?;

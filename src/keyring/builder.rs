@@ -369,8 +369,9 @@ impl Builder {
     /// A task in the background sees to it once an hour, in steps of 500 keys and 500 lines at
     /// most, also while nobody asks anything. A deleted key is an unknown key; its trail stays until
     /// it is old enough itself. A key that has made other keys stays as long as one of them is
-    /// there. Once a key is deleted nothing remembers its digest, so that a key with the same secret
-    /// could be [imported](Keyring::import) anew.
+    /// there. Its digests stay taken for ever (32 bytes each, and nothing else), so that no key with
+    /// the same secret can be [imported](Keyring::import): what somebody goes on sending with it
+    /// would come in as whoever had that done.
     pub fn retention(mut self, retention: Retention) -> Self {
         self.retention = Some(retention);
         self

@@ -20,7 +20,9 @@ use crate::store::{Decision, Owner, Refusal, Rows, Subjects};
 pub(crate) enum Foreseen {
     /// The policy has no say in it: the caller is exempt, or no key is made that is not there.
     Free,
-    /// A key would be made, if the policy allows it.
+    /// A key would be made, if the policy allows it, or would be but for its digest, which is or was
+    /// that of somebody else's secret. The policy is asked first then, and counts it as a key:
+    /// neither a limit that is reached nor one that is not tells which digests others have.
     Bound {
         /// Whose.
         owner: Owner,
@@ -61,8 +63,14 @@ impl Keyring {
         draft.limits.live_keys = None;
         let (caller, roles) = (caller.clone(), self.inner.roles.clone());
         self.ask(subjects, move |rows| {
+            // Whether it is the owner's own is found out by whoever goes on.
+            let holder = rows.digest_holder.as_ref();
+            let is_own = holder.is_some_and(|holder| holder.owner == draft.owner);
             match authority::create(&caller, &draft, &roles, rows) {
-                Ok(Decision::Insert { .. }) if is_bound(&caller.power(&roles, rows)?) => {
+                Err(Refusal::DigestTaken) if is_own => Ok(Foreseen::Free),
+                Ok(Decision::Insert { .. }) | Err(Refusal::DigestTaken)
+                    if is_bound(&caller.power(&roles, rows)?) =>
+                {
                     let limit_reached = limits.permit_one_more(rows).is_err();
                     Ok(Foreseen::Bound {
                         owner: draft.owner.clone(),
@@ -70,7 +78,6 @@ impl Keyring {
                         limit_reached,
                     })
                 }
-                // Whether it is the owner's own is found out by whoever goes on.
                 Ok(_) | Err(Refusal::DigestTaken) => Ok(Foreseen::Free),
                 Err(refusal) => Err(refusal),
             }

@@ -36,7 +36,9 @@ impl Keyring {
     /// that is accepted: see [`KeyFormat::imported_hint`](crate::key::KeyFormat::imported_hint).
     ///
     /// Where the same owner has a key with this digest already, that one is handed back as it is;
-    /// where another has, this fails with [`Refusal::DigestTaken`].
+    /// where another has, this fails with [`Refusal::DigestTaken`], and so it does where any key once
+    /// had it, also of the same owner: a secret that was replaced, or went with its key, does not
+    /// come back.
     pub async fn import(
         &self,
         new: NewKey,

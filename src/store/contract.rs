@@ -34,6 +34,10 @@ use crate::timestamp::Timestamp;
 ///   a [`prune`](KeyStore::prune), when its deadline is over, and runs [`transact`](KeyStore::transact) on a task of its own to
 ///   its end. None of them may leave a transaction open.
 /// - **Revoked stays revoked.** No update clears or moves the moment of a revocation.
+/// - **A digest is given once.** The digest of every secret stays known as taken when the secret is
+///   gone: replaced, ended, or deleted with its key, by whatever means, also by hand. It is written down in the same
+///   transaction as the change, and never pruned: 32 bytes each. Or else whoever learned an old
+///   secret could have a key made by its digest, and what a forgotten client still sends would come in as theirs.
 /// - **The trail.** The event of a decision is written in the transaction that carries it out. A
 ///   decision that changes nothing leaves none. Events are no change that matters to
 ///   authentication: they make no revision.

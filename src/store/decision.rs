@@ -39,7 +39,7 @@ pub struct Subjects {
     /// counts them adds a key of this owner.
     pub count_owner: Option<Owner>,
     /// A digest that a new key is to have, if it does not come from a generator: somebody may have
-    /// it already.
+    /// it already, or may have had it.
     pub digest: Option<KeyDigest>,
 }
 
@@ -61,6 +61,9 @@ pub struct Rows {
     pub live_keys: u64,
     /// The key that [`Subjects::digest`] opens, dead or alive, or would if the secret was not over.
     pub digest_holder: Option<KeyRecord>,
+    /// Whether [`Subjects::digest`] was that of a secret which opens no key any more: it was
+    /// replaced, its grace was ended, or it went with its key. Whose it was nobody knows.
+    pub digest_ended: bool,
 }
 
 /// A pure function from rows to what is to be done.
@@ -73,7 +76,8 @@ pub enum Decision {
     Insert {
         /// The new row, without a previous secret.
         record: KeyRecord,
-        /// Its secret's digest.
+        /// Its secret's digest. A [conflict](super::StoreErrorKind::Conflict) if a key has it, or
+        /// ever had it.
         digest: KeyDigest,
         /// Remember the request by [`Subjects::replay`].
         replay: Option<Replay>,
@@ -94,7 +98,8 @@ pub enum Decision {
         /// The target's row, with the new hint and the previous secret. Nothing else of it is
         /// written, and the store itself knows when the previous secret was last used.
         record: KeyRecord,
-        /// The new secret's digest.
+        /// The new secret's digest. A [conflict](super::StoreErrorKind::Conflict) if a key has it,
+        /// or ever had it.
         digest: KeyDigest,
         /// The line for the trail.
         event: Event,
@@ -167,8 +172,9 @@ pub enum Refusal {
     /// The key has expired.
     #[error("the key has expired")]
     KeyExpired,
-    /// The digest that a key was to have is that of another key.
-    #[error("the digest is that of another key")]
+    /// The digest that a key was to have is, or was, that of another secret. One that is over does
+    /// not come back, for nobody: it may be known to others by now.
+    #[error("the digest is, or was, that of another secret")]
     DigestTaken,
     /// The owner has as many living keys as one may have.
     #[error("the owner has as many keys as are allowed")]

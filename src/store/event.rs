@@ -82,7 +82,8 @@ pub struct EventQuery {
     pub limit: u32,
 }
 
-/// How long to keep what is over; `None` is for ever.
+/// How long to keep what is over; `None` is for ever. The digests of secrets are kept for ever
+/// whatever it says: that they are taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
     /// Keys that are revoked or expired. One that has made other keys stays as long as one of

@@ -35,12 +35,12 @@ fn asking(token: &str, content_type: &str, body: impl Into<Body>) -> Request<Bod
     request.body(body.into()).unwrap()
 }
 
-async fn import(world: &World, token: &str, body: impl Into<Body>) -> Reply {
+pub(crate) async fn import(world: &World, token: &str, body: impl Into<Body>) -> Reply {
     world.send(asking(token, NDJSON, body)).await
 }
 
 /// The answers, each checked for its shape.
-fn lines(reply: &Reply) -> Vec<Value> {
+pub(crate) fn lines(reply: &Reply) -> Vec<Value> {
     assert_eq!(reply.status, 200, "{}", reply.text());
     assert_eq!(reply.header("content-type"), NDJSON);
     let text = reply.text();
@@ -58,7 +58,7 @@ fn lines(reply: &Reply) -> Vec<Value> {
     lines
 }
 
-fn told(lines: &[Value]) -> Vec<(u64, u64, &str)> {
+pub(crate) fn told(lines: &[Value]) -> Vec<(u64, u64, &str)> {
     let told = lines.iter().map(|line| {
         let number = line["line"].as_u64().unwrap();
         let code = line["problem"]["code"].as_str().unwrap_or_default();

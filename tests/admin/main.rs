@@ -41,6 +41,7 @@ mod read;
 mod revoke;
 mod self_service;
 mod sessions;
+mod taken;
 mod trail;
 
 mod desk;

@@ -84,12 +84,13 @@ async fn what_one_replica_changes_the_other_one_knows_in_milliseconds() {
 async fn a_key_that_was_unknown_is_known_once_it_is_there() {
     let Some(place) = Place::new() else { return };
     let (here, there) = (keyring(&place).await, keyring(&place).await);
-    // Only a copy of the rows can be put there by somebody else.
+    // Only a copy of the rows can be put there by somebody else, and only where it is forgotten that
+    // there was such a secret.
     let created = create(&here).await;
     let mut hand = place.hand().await;
     hand.types(
         "CREATE TABLE k AS TABLE portcullis.keys; CREATE TABLE s AS TABLE portcullis.secrets; \
-                DELETE FROM portcullis.keys",
+                DELETE FROM portcullis.keys; DELETE FROM portcullis.digests",
     )
     .await
     .unwrap();

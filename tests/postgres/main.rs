@@ -6,6 +6,7 @@ mod by_hand;
 mod canary;
 mod cluster;
 mod conformance;
+mod digests;
 mod failures;
 mod keyrings;
 mod links;

@@ -9,7 +9,14 @@ use portcullis::timestamp::Timestamp;
 use super::sample::{add, digest, disable, id, is_found, position, refuse};
 use super::{Hand, Place, soon};
 
-const TABLES: [&str; 5] = ["keys", "secrets", "events", "change_sets", "changes"];
+const TABLES: [&str; 6] = [
+    "keys",
+    "secrets",
+    "digests",
+    "events",
+    "change_sets",
+    "changes",
+];
 
 const FILL: &str = "\
     INSERT INTO portcullis.keys (id, name, owner, environment, hint, scopes) \
@@ -74,6 +81,10 @@ async fn a_change_of_few_keys_reads_no_table_in_full() {
          WHERE id BETWEEN 'key_' || lpad('5100', 22, '0') AND 'key_' || lpad('5120', 22, '0')",
         "UPDATE portcullis.secrets SET expires_at = now() \
          WHERE key_id = 'key_' || lpad('5002', 22, '0')",
+        "UPDATE portcullis.secrets SET digest = sha256('exchanged') \
+         WHERE key_id = 'key_' || lpad('5005', 22, '0')",
+        "INSERT INTO portcullis.secrets (digest, key_id, slot, hint, expires_at) \
+         SELECT sha256('added'), 'key_' || lpad('5006', 22, '0'), 'previous', 'h', now()",
         "DELETE FROM portcullis.keys WHERE id = 'key_' || lpad('5003', 22, '0')",
         "DELETE FROM portcullis.secrets WHERE key_id = 'key_' || lpad('5004', 22, '0')",
     ];
@@ -139,12 +150,15 @@ async fn nothing_that_the_store_asks_reads_a_table_in_full() {
             };
             store.touch(&[used]).await.unwrap();
             let owner = Owner::parse("o7").unwrap();
-            let subjects = Subjects {
-                count_owner: Some(owner.clone()),
-                digest: Some(digest(number)),
-                ..Subjects::default()
-            };
-            store.transact(subjects, refuse()).await.unwrap();
+            // One that a key has, and one that none has.
+            for wanted in [number, number + 50] {
+                let subjects = Subjects {
+                    count_owner: Some(owner.clone()),
+                    digest: Some(digest(wanted)),
+                    ..Subjects::default()
+                };
+                store.transact(subjects, refuse()).await.unwrap();
+            }
             for key in [None, Some(id(number))] {
                 let query = EventQuery {
                     key,

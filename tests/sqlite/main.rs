@@ -1,6 +1,7 @@
 //! What only SQLite has: a file, processes that share it, and people who type SQL into it.
 
 mod by_hand;
+mod digests;
 mod durability;
 mod failures;
 mod opening;

@@ -57,7 +57,11 @@ const CODES: [(&str, u16, &str); 26] = [
         409,
         "the owner has as many keys as one may have",
     ),
-    ("digest_taken", 409, "the digest is that of another key"),
+    (
+        "digest_taken",
+        409,
+        "the digest is, or was, that of another secret",
+    ),
     (
         "environment_not_declared",
         409,

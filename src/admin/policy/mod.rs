@@ -25,8 +25,10 @@ const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
 ///
 /// It binds keys and sessions, on the [self-service router](super::Admin::self_service_router)
 /// all of them; on the router for operators the holders of `keys:admin` are exempt, and so is the
-/// admin token. It is asked last, after everything else that could refuse a request; and not at all
-/// where a request with an `Idempotency-Key` comes again, since no key is made then.
+/// admin token. It is asked last, after everything else that could refuse a request but a digest that
+/// somebody else's secret has or had: that counts as a key, or else one could find out by trying
+/// which digests others have. And not at all where a request with an `Idempotency-Key` comes again,
+/// since no key is made then.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -124,6 +124,7 @@ impl Scene {
             replay: None,
             live_keys: 0,
             digest_holder: None,
+            digest_ended: false,
         }
     }
 }

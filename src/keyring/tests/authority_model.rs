@@ -469,7 +469,7 @@ fn judge_create(
     let sees = caller.is_none_or(|caller| sees(caller, &draft.owner));
     if !sees || !within(&asked_for) {
         Verdict::Exceeds
-    } else if rows.digest_holder.is_some() {
+    } else if rows.digest_ended || rows.digest_holder.is_some() {
         Verdict::Taken
     } else {
         Verdict::Makes
@@ -593,6 +593,7 @@ impl Scene {
             ever_had_a_key: !chance.one_in(4),
             live_keys: 0,
             digest_holder: None,
+            digest_ended: false,
         };
         if let Request::Create(draft) = &request {
             if draft.request.is_some() && chance.one_in(2) {
@@ -604,8 +605,12 @@ impl Scene {
             } else {
                 rows.target = None;
             }
-            if draft.made_elsewhere && chance.one_in(3) {
-                rows.digest_holder = Some(random_record(chance, TARGET));
+            if draft.made_elsewhere {
+                match chance.below(4) {
+                    0 => rows.digest_holder = Some(random_record(chance, TARGET)),
+                    1 => rows.digest_ended = true,
+                    _ => {}
+                }
             }
         }
         let is_key = !chance.one_in(20);

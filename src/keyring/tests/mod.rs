@@ -11,6 +11,7 @@ mod canary;
 mod chance;
 mod concurrent;
 mod debug;
+mod eviction;
 mod expiry;
 mod fixture;
 mod flights;

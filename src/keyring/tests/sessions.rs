@@ -72,6 +72,7 @@ fn rows() -> Rows {
         replay: None,
         live_keys: 0,
         digest_holder: None,
+        digest_ended: false,
     }
 }
 

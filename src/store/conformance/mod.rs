@@ -60,6 +60,7 @@ mod rotate;
 mod sample;
 mod stage;
 mod sync;
+mod taken;
 mod touch;
 mod trail;
 mod write;
@@ -173,8 +174,14 @@ suite! { $
     owner {
         the_living_keys_of_an_owner_are_counted,
         an_owner_never_has_more_keys_than_were_counted,
+    }
+    taken {
         whoever_has_a_digest_is_shown,
         a_digest_is_given_once,
+        the_digest_of_a_replaced_secret_stays_taken,
+        the_digests_of_a_deleted_key_stay_taken,
+        what_was_not_written_takes_no_digest,
+        a_digest_is_not_free_while_its_secret_is_replaced,
     }
     trail {
         each_change_leaves_its_line,

@@ -1,24 +1,15 @@
-//! How many keys an owner has, and who has a digest.
+//! How many keys an owner has.
 
 use tokio::task::JoinSet;
 
-use super::sample::{
-    add, add_as, committed, digest, event, id, inserting, moment, on, record, revoked, rows,
-};
+use super::sample::{add_as, digest, inserting, moment, record, revoked, rows};
 use super::stage::Stage;
-use crate::store::{Decide, Decision, KeyRecord, Outcome, Owner, Previous, Refusal, Subjects};
+use crate::store::{Decide, Decision, KeyRecord, Outcome, Owner, Refusal, Subjects};
 use crate::timestamp::Timestamp;
 
 fn counting(owner: &str) -> Subjects {
     Subjects {
         count_owner: Some(Owner::parse(owner).unwrap()),
-        ..Subjects::default()
-    }
-}
-
-fn having(number: u32) -> Subjects {
-    Subjects {
-        digest: Some(digest(number)),
         ..Subjects::default()
     }
 }
@@ -87,60 +78,4 @@ pub async fn an_owner_never_has_more_keys_than_were_counted(stage: &Stage) {
     assert_eq!(made, ROOM);
     let seen = rows(stage.other(), counting(record(1).owner.as_str())).await;
     assert_eq!(seen.live_keys, ROOM);
-}
-
-/// By either of its secrets, dead or alive.
-pub async fn whoever_has_a_digest_is_shown(stage: &Stage) {
-    let renewed = add(stage.store(), 1).await.record;
-    let rotate: Decide = Box::new(move |_| Decision::Rotate {
-        record: KeyRecord {
-            previous: Some(Previous {
-                hint: renewed.hint.clone(),
-                expires_at: moment(0),
-                last_used_at: None,
-            }),
-            ..renewed.clone()
-        },
-        digest: digest(2),
-        event: event(),
-    });
-    let renewed = committed(stage.store().transact(on(id(1)), rotate).await.unwrap());
-    let dead = add_as(stage.store(), revoked(record(3)), digest(3)).await;
-    for store in [stage.store(), stage.other()] {
-        for (number, expected) in [
-            (1, Some(&renewed.record)),
-            (2, Some(&renewed.record)),
-            (3, Some(&dead.record)),
-            (4, None),
-        ] {
-            let seen = rows(store, having(number)).await;
-            assert_eq!(seen.digest_holder.as_ref(), expected, "secret {number}");
-            assert_eq!(seen.target, None);
-        }
-        assert_eq!(rows(store, Subjects::default()).await.digest_holder, None);
-    }
-}
-
-/// Of several who look whether a digest is there, and add a key with it if it is not, one does.
-pub async fn a_digest_is_given_once(stage: &Stage) {
-    let mut makers = JoinSet::new();
-    for number in 1..=6 {
-        let handle = stage.handle(number);
-        let mut insert = inserting(record(number), digest(9));
-        let decide: Decide = Box::new(move |rows| match &rows.digest_holder {
-            None => insert(rows),
-            Some(_) => Decision::Refuse(Refusal::DigestTaken),
-        });
-        makers.spawn(async move { handle.transact(having(9), decide).await });
-    }
-    let mut made = 0;
-    for answer in makers.join_all().await {
-        // Nobody is told of a conflict, or that the store is not to be had.
-        match answer.unwrap().outcome {
-            Outcome::Committed { .. } => made += 1,
-            Outcome::Refused(refusal) => assert_eq!(refusal, Refusal::DigestTaken),
-            other => panic!("{other:?}"),
-        }
-    }
-    assert_eq!(made, 1);
 }

@@ -23,7 +23,8 @@ pub(super) struct State {
     pub(super) ever_had_a_key: bool,
     pub(super) digest_algorithm: Option<String>,
     keys: BTreeMap<KeyId, Stored>,
-    secrets: BTreeMap<KeyDigest, Secret>,
+    /// Nothing is ever taken out: a digest whose secret is over opens nothing, and is taken.
+    secrets: BTreeMap<KeyDigest, Option<Secret>>,
     replays: BTreeMap<[u8; 32], Replay>,
     /// By number, which the next one is above those of all before.
     events: BTreeMap<u64, (KeyId, Event)>,
@@ -64,7 +65,7 @@ impl State {
     }
 
     pub(super) fn found(&self, digest: &KeyDigest) -> Option<FoundKey> {
-        let secret = self.secrets.get(digest)?;
+        let secret = self.secrets.get(digest)?.as_ref()?;
         Some(FoundKey {
             record: self.record(&secret.key)?,
             secret_expires_at: secret.expires_at,
@@ -124,9 +125,12 @@ impl State {
                 .as_ref()
                 .map_or(0, |owner| self.live_keys(owner, now)),
             digest_holder: subjects.digest.and_then(|digest| {
-                let holder = self.secrets.get(&digest)?;
+                let holder = self.secrets.get(&digest)?.as_ref()?;
                 self.record(&holder.key)
             }),
+            digest_ended: subjects
+                .digest
+                .is_some_and(|digest| matches!(self.secrets.get(&digest), Some(None))),
         }
     }
 
@@ -147,7 +151,7 @@ impl State {
             return Err(taken());
         }
         self.ever_had_a_key = true;
-        self.secrets.insert(digest, Secret::of(&record.id));
+        self.secrets.insert(digest, Some(Secret::of(&record.id)));
         self.keys.insert(
             record.id.clone(),
             Stored {
@@ -203,20 +207,20 @@ impl State {
         let mut touched: Vec<_> = stored.touched().collect();
         touched.push(Touched::added(&digest));
         if let Some(before) = stored.previous.take() {
-            self.secrets.remove(&before);
+            self.secrets.insert(before, None);
         }
         let old = std::mem::replace(&mut stored.digest, digest);
         stored.record.hint = record.hint;
         stored.record.previous = record.previous;
         match (&mut stored.record.previous, self.secrets.get_mut(&old)) {
-            (Some(previous), Some(secret)) => {
+            (Some(previous), Some(Some(secret))) => {
                 secret.expires_at = Some(previous.expires_at);
                 previous.last_used_at = secret.last_used_at;
                 stored.previous = Some(old);
             }
-            _ => drop(self.secrets.remove(&old)),
+            _ => drop(self.secrets.insert(old, None)),
         }
-        self.secrets.insert(digest, Secret::of(&record.id));
+        self.secrets.insert(digest, Some(Secret::of(&record.id)));
         let record = stored.record.clone();
         Ok(self.committed(touched, record, nonce))
     }
@@ -227,7 +231,7 @@ impl State {
             let record = stored.record.clone();
             return self.keep(Some(&record));
         };
-        self.secrets.remove(&previous);
+        self.secrets.insert(previous, None);
         stored.record.previous = None;
         let record = stored.record.clone();
         Ok(self.committed(vec![Touched::changed(&previous)], record, nonce))
@@ -308,7 +312,7 @@ impl State {
     }
 
     pub(super) fn touch(&mut self, used: &Use) {
-        let Some(secret) = self.secrets.get_mut(&used.digest) else {
+        let Some(Some(secret)) = self.secrets.get_mut(&used.digest) else {
             return;
         };
         let Some(stored) = self.keys.get_mut(&secret.key) else {
@@ -398,7 +402,7 @@ impl State {
             };
             touched.extend(stored.touched());
             for digest in [Some(stored.digest), stored.previous].into_iter().flatten() {
-                self.secrets.remove(&digest);
+                self.secrets.insert(digest, None);
             }
             self.replays.retain(|_, replay| replay.made != *id);
             deleted += 1;

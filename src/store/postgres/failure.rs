@@ -76,7 +76,7 @@ pub(super) fn adding(error: sqlx::Error) -> StoreError {
     }
 }
 
-pub(super) fn taken() -> StoreError {
+fn taken() -> StoreError {
     let context = "adding a key whose id or digest is taken";
     StoreError::new(StoreErrorKind::Conflict, context)
 }

@@ -80,6 +80,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A transaction that was begun by hand holds up only changes of the keys that it has changed. A
 /// dump and its restore keep everything, the history included.
 ///
+/// A secret that was deleted does not come back, not even by hand: `portcullis.digests` has the digest
+/// of each that a key ever had. Whoever deleted one by mistake, and is sure that nobody else has learned it,
+/// deletes the digest there before putting the secret back.
+///
 /// Connecting brings the tables up to date, for which the role has to be allowed to create a schema.
 /// Where it is not, run [`migrations`](Self::migrations) as somebody else and grant it
 /// `USAGE` on the schema, and `SELECT`, `INSERT`, `UPDATE` and `DELETE` on its tables.

@@ -49,6 +49,8 @@ const HOLDER: &str = concat!(
     "WHERE s.digest = $1"
 );
 
+const WAS_GIVEN: &str = "SELECT EXISTS (SELECT FROM portcullis.digests WHERE digest = $1)";
+
 const LIVE_KEYS: &str = "\
     SELECT count(*) FROM portcullis.keys \
     WHERE owner = $1 AND revoked_at IS NULL \
@@ -178,10 +180,12 @@ pub(super) async fn rows(
         Some(owner) => live_keys(connection, owner).await?,
         None => 0,
     };
-    let digest_holder = match &subjects.digest {
-        Some(digest) => holder(connection, digest).await?,
-        None => None,
-    };
+    let (mut digest_holder, mut digest_ended) = (None, false);
+    if let Some(digest) = &subjects.digest {
+        digest_holder = holder(connection, digest).await?;
+        // In this order: whatever goes between the two statements was given before.
+        digest_ended = digest_holder.is_none() && was_given(connection, digest).await?;
+    }
     let meta = Meta::read(connection).await?;
     let rows = Rows {
         now: meta.now,
@@ -191,6 +195,7 @@ pub(super) async fn rows(
         ever_had_a_key: meta.ever_had_a_key,
         live_keys,
         digest_holder,
+        digest_ended,
     };
     Ok((meta, rows))
 }
@@ -216,6 +221,14 @@ async fn holder(
         .as_ref()
         .map(row::record)
         .transpose()
+}
+
+async fn was_given(connection: &mut PgConnection, digest: &KeyDigest) -> Result<bool, StoreError> {
+    sqlx::query_scalar(WAS_GIVEN)
+        .bind(&digest.as_bytes()[..])
+        .fetch_one(connection)
+        .await
+        .map_err(failed("asking whether a key ever had a digest"))
 }
 
 async fn caller(

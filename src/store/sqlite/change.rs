@@ -2,7 +2,7 @@
 
 use sqlx::SqliteConnection;
 
-use super::failure::{adding, failed, taken};
+use super::failure::{adding, failed};
 use super::row;
 use crate::allowed_ips::AllowedIps;
 use crate::key::{KeyDigest, KeyId};
@@ -143,16 +143,6 @@ pub(super) async fn rotate(
 ) -> Result<(), StoreError> {
     const CONTEXT: &str = "replacing the secret of a key";
     let id = record.id.as_str();
-    // Before those secrets go that it may be equal to.
-    let is_taken: bool =
-        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM portcullis_secrets WHERE digest = ?1)")
-            .bind(row::blob(digest))
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(failed(CONTEXT))?;
-    if is_taken {
-        return Err(taken());
-    }
     end_previous(&mut *connection, &record.id).await?;
     // While the old secret is the only one: the new one's shard need not forget all it knows.
     sqlx::query(CHANGE_HINT)

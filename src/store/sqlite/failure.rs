@@ -7,8 +7,12 @@ use crate::store::{StoreError, StoreErrorKind};
 /// `SQLITE_BUSY`: another connection holds the lock, and went on holding it.
 const BUSY: i32 = 5;
 
-/// What the trigger says that finds a revoked key of an id before its constraint is asked.
-const TAKEN_BY_A_REVOKED_KEY: &str = "a revoked key stays revoked";
+/// What triggers say that find the id of a revoked key, or the digest of a secret that is gone,
+/// before a constraint is asked.
+const TAKEN: [&str; 2] = [
+    "a revoked key stays revoked",
+    "a secret that is over stays over",
+];
 
 /// For everything but a COMMIT: the transaction it happened in is rolled back.
 pub(super) fn failed(context: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
@@ -28,9 +32,9 @@ pub(super) fn failed(context: &'static str) -> impl FnOnce(sqlx::Error) -> Store
 
 /// For the rows of a new key.
 pub(super) fn adding(error: sqlx::Error) -> StoreError {
-    let is_taken = error.as_database_error().is_some_and(|error| {
-        error.is_unique_violation() || error.message() == TAKEN_BY_A_REVOKED_KEY
-    });
+    let is_taken = error
+        .as_database_error()
+        .is_some_and(|error| error.is_unique_violation() || TAKEN.contains(&error.message()));
     if is_taken {
         taken().caused_by(error)
     } else {
@@ -38,7 +42,7 @@ pub(super) fn adding(error: sqlx::Error) -> StoreError {
     }
 }
 
-pub(super) fn taken() -> StoreError {
+fn taken() -> StoreError {
     let context = "adding a key whose id or digest is taken";
     StoreError::new(StoreErrorKind::Conflict, context)
 }

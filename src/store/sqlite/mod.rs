@@ -47,7 +47,8 @@ use crate::timestamp::Timestamp;
 ///
 /// A write is acknowledged once it is on the disk (WAL, `synchronous = FULL`), and all that it
 /// takes to notice it is in the file: SQL typed by hand counts like everything else. Its tables
-/// begin with `portcullis_` and may lie beside those of the application.
+/// begin with `portcullis_` and may lie beside those of the application. A secret that was deleted
+/// does not come back, unless its digest is deleted from `portcullis_digests`, too.
 ///
 /// To go back to a backup, copy it *into* the open database (`.restore` of the command line
 /// tool) or stop all processes first. SQLite itself forbids replacing a file that is open; where it is

@@ -45,6 +45,8 @@ const HOLDER: &str = concat!(
     "WHERE s.digest = ?1"
 );
 
+const WAS_GIVEN: &str = "SELECT EXISTS (SELECT 1 FROM portcullis_digests WHERE digest = ?1)";
+
 const LIVE_KEYS: &str = "\
     SELECT count(*) FROM portcullis_keys \
     WHERE owner = ?1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)";
@@ -208,10 +210,11 @@ async fn rows(
         Some(owner) => live_keys(&mut *connection, owner, now).await?,
         None => 0,
     };
-    let digest_holder = match &subjects.digest {
-        Some(digest) => holder(&mut *connection, digest).await?,
-        None => None,
-    };
+    let (mut digest_holder, mut digest_ended) = (None, false);
+    if let Some(digest) = &subjects.digest {
+        digest_holder = holder(&mut *connection, digest).await?;
+        digest_ended = digest_holder.is_none() && was_given(&mut *connection, digest).await?;
+    }
     Ok(Rows {
         now,
         caller,
@@ -220,6 +223,7 @@ async fn rows(
         ever_had_a_key: before.ever_had_a_key,
         live_keys,
         digest_holder,
+        digest_ended,
     })
 }
 
@@ -249,6 +253,17 @@ async fn holder(
         .as_ref()
         .map(row::record)
         .transpose()
+}
+
+async fn was_given(
+    connection: &mut SqliteConnection,
+    digest: &KeyDigest,
+) -> Result<bool, StoreError> {
+    sqlx::query_scalar(WAS_GIVEN)
+        .bind(row::blob(digest))
+        .fetch_one(connection)
+        .await
+        .map_err(failed("asking whether a key ever had a digest"))
 }
 
 async fn target(

@@ -84,6 +84,14 @@ CREATE TABLE portcullis.secrets (
 -- At most one of each.
 CREATE UNIQUE INDEX secrets_of_key ON portcullis.secrets (key_id, slot);
 
+-- The digest of every secret that a key ever had, also of those that are gone: none is given again,
+-- or else whoever learned an old secret could take it for a key of their own, and what a forgotten
+-- client still sends would come in as theirs. Never pruned: a client may be forgotten for years.
+-- Whose it was is not kept, since nobody gets it back.
+CREATE TABLE portcullis.digests (
+    digest bytea NOT NULL PRIMARY KEY CHECK (octet_length(digest) = 32)
+);
+
 -- Which keys were made by requests that may come again, until they may not. No change of a key.
 CREATE TABLE portcullis.replays (
     replay     bytea       NOT NULL PRIMARY KEY CHECK (octet_length(replay) = 32),
@@ -213,6 +221,9 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     IF EXISTS (SELECT FROM added) THEN
+        -- Written down when it comes, there is no way to go on which it could be forgotten. One that
+        -- was there before is refused by the constraint, whatever this transaction can see of it.
+        INSERT INTO portcullis.digests SELECT digest FROM added;
         PERFORM portcullis.wait_for_keys(ARRAY(SELECT DISTINCT key_id FROM added));
         PERFORM portcullis.put_out_of_date(
             ARRAY(SELECT DISTINCT portcullis.shard_of(digest) FROM added), 'absence');
@@ -238,6 +249,10 @@ DECLARE
 BEGIN
     IF cardinality(shards) > 0 THEN
         -- As for a secret that is added.
+        INSERT INTO portcullis.digests
+            SELECT n.digest
+            FROM old_rows o FULL JOIN new_rows n ON n.digest = o.digest
+            WHERE o.digest IS NULL;
         PERFORM portcullis.wait_for_keys(ARRAY(
             SELECT DISTINCT n.key_id
             FROM old_rows o FULL JOIN new_rows n ON n.digest = o.digest

@@ -80,6 +80,14 @@ CREATE TABLE portcullis_secrets (
 -- At most one of each.
 CREATE UNIQUE INDEX portcullis_secrets_of_key ON portcullis_secrets (key_id, slot);
 
+-- The digest of every secret that a key ever had, also of those that are gone: none is given again,
+-- or else whoever learned an old secret could take it for a key of their own, and what a forgotten
+-- client still sends would come in as theirs. Never pruned: a client may be forgotten for years.
+-- Whose it was is not kept, since nobody gets it back.
+CREATE TABLE portcullis_digests (
+    digest BLOB NOT NULL PRIMARY KEY CHECK (length(digest) = 32)
+) STRICT, WITHOUT ROWID;
+
 -- Which keys were made by requests that may come again, until they may not. No change of a key.
 CREATE TABLE portcullis_replays (
     replay     BLOB    NOT NULL PRIMARY KEY CHECK (length(replay) = 32),
@@ -146,6 +154,11 @@ END;
 -- is touched first.
 CREATE TRIGGER portcullis_secret_replaced BEFORE INSERT ON portcullis_secrets
 BEGIN
+    -- Raised, since a constraint would do what the statement says: OR IGNORE, OR REPLACE. What a key
+    -- has at this moment is for the constraint of its own table.
+    SELECT RAISE(ABORT, 'a secret that is over stays over')
+        WHERE EXISTS (SELECT 1 FROM portcullis_digests WHERE digest = NEW.digest)
+          AND NOT EXISTS (SELECT 1 FROM portcullis_secrets WHERE digest = NEW.digest);
     INSERT INTO portcullis_touch (digest, kind)
         SELECT digest, 'everything' FROM portcullis_secrets
         WHERE digest = NEW.digest OR (key_id = NEW.key_id AND slot = NEW.slot);
@@ -158,8 +171,20 @@ BEGIN
         WHERE key_id = NEW.key_id AND slot = NEW.slot AND digest <> OLD.digest;
 END;
 
+CREATE TRIGGER portcullis_secret_exchanged BEFORE UPDATE OF digest ON portcullis_secrets
+BEGIN
+    SELECT RAISE(ABORT, 'a secret that is over stays over')
+        WHERE EXISTS (SELECT 1 FROM portcullis_digests WHERE digest = NEW.digest)
+          AND NOT EXISTS (SELECT 1 FROM portcullis_secrets WHERE digest = NEW.digest);
+END;
+
+-- Written down when it comes, here and when a digest is exchanged: there is no way to go on which it
+-- could be forgotten.
 CREATE TRIGGER portcullis_secret_added AFTER INSERT ON portcullis_secrets
 BEGIN
+    INSERT INTO portcullis_digests (digest)
+        SELECT NEW.digest
+        WHERE NOT EXISTS (SELECT 1 FROM portcullis_digests WHERE digest = NEW.digest);
     INSERT INTO portcullis_touch (digest, kind) VALUES (NEW.digest, 'absence');
 END;
 
@@ -168,6 +193,9 @@ END;
 CREATE TRIGGER portcullis_secret_changed AFTER UPDATE OF digest, key_id, slot, hint, expires_at
     ON portcullis_secrets
 BEGIN
+    INSERT INTO portcullis_digests (digest)
+        SELECT NEW.digest
+        WHERE NOT EXISTS (SELECT 1 FROM portcullis_digests WHERE digest = NEW.digest);
     INSERT INTO portcullis_touch (digest, kind) VALUES (OLD.digest, 'everything');
     INSERT INTO portcullis_touch (digest, kind)
         SELECT NEW.digest, 'everything' WHERE NEW.digest <> OLD.digest;
