@@ -1,6 +1,9 @@
 //! What `Debug` shows of the types that an application can name, while real keys, digests,
 //! peppers and tokens are in play: nothing by which anybody gets in.
 
+#[path = "canary/mod.rs"]
+mod canary;
+
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::fmt::Debug;
@@ -73,6 +76,7 @@ fn checksum() -> ChecksumSecret {
 
 impl World {
     async fn new() -> Self {
+        canary::listen();
         let store = Arc::new(FaultStore::new(MemoryStore::new()));
         let shared: Arc<dyn KeyStore> = Arc::clone(&store) as _;
         let keyring = Keyring::builder(shared)
@@ -84,6 +88,7 @@ impl World {
         let new = NewKey::named("ci").unwrap().owner("acme-corp").unwrap();
         let created = keyring.create(new.scopes(["a:b"]).unwrap()).await.unwrap();
         let presented = created.secret.expose();
+        canary::know(presented);
         let digest = keyring.format().parse(presented.as_bytes()).unwrap();
         let digest = digest.digest();
         let inner = service_fn(async |request: Request<()>| {

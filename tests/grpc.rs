@@ -6,6 +6,8 @@
     reason = "a test fails by panicking, also in what it stands on"
 )]
 
+#[path = "canary/mod.rs"]
+mod canary;
 #[expect(dead_code, reason = "its main is for cargo run")]
 #[path = "../examples/grpc.rs"]
 mod example;
@@ -40,6 +42,7 @@ const DESCRIBE: &str = "/reports.Reports/Describe";
 
 /// A keyring on a store that can go away.
 async fn keyring() -> (Keyring, Faults) {
+    canary::listen();
     let store = FaultStore::new(MemoryStore::new());
     let faults = store.faults();
     let keyring = Keyring::builder(store).prefix("acme").build().unwrap();
@@ -52,18 +55,21 @@ async fn key(keyring: &Keyring, scopes: &[&str]) -> String {
     let new = NewKey::named("ci").unwrap().owner("acme-corp").unwrap();
     let new = new.scopes(scopes).unwrap();
     let created = keyring.create(new).await.unwrap();
+    canary::know(created.secret.expose());
     created.secret.expose().to_owned()
 }
 
 async fn revoked_key(keyring: &Keyring) -> String {
     let created = keyring.create(NewKey::named("ci").unwrap()).await.unwrap();
     keyring.revoke(&created.key.id, None).await.unwrap();
+    canary::know(created.secret.expose());
     created.secret.expose().to_owned()
 }
 
 fn unknown_key(keyring: &Keyring) -> String {
     let format = keyring.format();
     let key = format.generate(format.default_environment()).unwrap();
+    canary::know(key.plain.expose());
     key.plain.expose().to_owned()
 }
 
@@ -94,7 +100,9 @@ impl Server {
                 .await
                 .unwrap();
         tokio::spawn(connection);
-        client.send_request(request).await.unwrap()
+        let answer = client.send_request(request).await.unwrap();
+        canary::answer(answer.headers(), "");
+        answer
     }
 }
 
@@ -114,7 +122,8 @@ async fn describe(channel: &Channel, values: &[&str]) -> Result<String, Status> 
         request.metadata_mut().append("authorization", value);
     }
     let path = http::uri::PathAndQuery::from_static(DESCRIBE);
-    let response = client.unary(request, path, Text).await?;
+    let response = client.unary(request, path, Text).await;
+    let response = response.inspect_err(|status| canary::error(status))?;
     Ok(response.into_inner())
 }
 

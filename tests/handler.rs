@@ -1,5 +1,8 @@
 //! One's own handlers, tested with callers instead of keys.
 
+#[path = "canary/mod.rs"]
+mod canary;
+
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -59,6 +62,7 @@ fn app(gate: Either<ApiKeyLayer, CallerLayer>) -> Router {
 }
 
 fn keyring() -> Keyring {
+    canary::listen();
     let builder = Keyring::builder(MemoryStore::new()).prefix("acme");
     builder.build().unwrap()
 }
@@ -66,6 +70,7 @@ fn keyring() -> Keyring {
 async fn key(keyring: &Keyring, scopes: &[&str]) -> String {
     let new = NewKey::named("ci").unwrap().owner("acme-corp").unwrap();
     let created = keyring.create(new.scopes(scopes).unwrap()).await.unwrap();
+    canary::know(created.secret.expose());
     created.secret.expose().to_owned()
 }
 
@@ -80,10 +85,11 @@ fn request(method: &str, path: &str, key: Option<&str>) -> Request<Body> {
 /// All that a client sees of an answer.
 async fn seen(app: Router, request: Request<Body>) -> (StatusCode, Vec<(String, String)>, Bytes) {
     let (parts, body) = app.oneshot(request).await.unwrap().into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    canary::answer(&parts.headers, &body);
     let lines = parts.headers.iter();
     let lines = lines.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
     let lines = lines.collect();
-    let body = body.collect().await.unwrap().to_bytes();
     (parts.status, lines, body)
 }
 

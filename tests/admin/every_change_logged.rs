@@ -1,10 +1,10 @@
 //! Every change is one line in the log, and nothing that somebody typed is in it.
 
+use crate::canary;
 use crate::desk::{Desk, TOKEN};
-use crate::log;
 
 fn taken() -> Vec<String> {
-    let text = log::take();
+    let text = canary::take_log();
     // Whether the keyring is in step with its store is told when it comes to be so, between any two.
     let lines = text
         .lines()
@@ -14,7 +14,7 @@ fn taken() -> Vec<String> {
 
 #[tokio::test]
 async fn a_change_is_one_line_with_who_and_which_and_nothing_else() {
-    log::listen();
+    canary::take_log();
     for desk in Desk::everywhere().await {
         taken();
         let body = r#"{"name": "TYPED", "owner": "OW\u202eNER=1", "scopes": ["TYPED"], "metadata": {"TYPED": 1}}"#;

@@ -1,50 +1,8 @@
 //! What is written to the log: each change, once, by ids alone.
 
-use std::cell::RefCell;
-use std::io;
-use std::sync::Once;
-
 use serde_json::json;
-use tracing::Level;
 
 use crate::world::{ADMIN_TOKEN, World, key_path};
-
-thread_local! {
-    /// What this test has logged: each has a thread of its own, and all of its tasks are on it.
-    static PAPER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-struct Pen;
-
-impl io::Write for Pen {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        PAPER.with_borrow_mut(|paper| paper.extend(bytes));
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Listens to everything, in all tests. Not in one of them alone: what a thread without a listener
-/// logs first may be lost to all others, too.
-pub(crate) fn listen() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(Level::TRACE)
-            .with_ansi(false)
-            .with_writer(|| Pen)
-            .finish();
-        tracing::subscriber::set_global_default(subscriber).unwrap();
-    });
-}
-
-/// What was logged since the last time.
-pub(crate) fn take() -> String {
-    String::from_utf8(PAPER.take()).unwrap()
-}
 
 #[tokio::test]
 async fn each_change_is_one_line_without_names_and_secrets() {

@@ -1,7 +1,7 @@
 //! The admin API from outside.
 //!
 //! [`world`] and [`desk`] are what the tests stand on: they check with every answer what holds
-//! for all of them. Each other file is one endpoint or one claim.
+//! for all of them, and show it to [`canary`]. Each other file is one endpoint or one claim.
 
 #![expect(
     clippy::unwrap_used,
@@ -9,6 +9,8 @@
 )]
 #![expect(clippy::too_many_lines, reason = "a table is as long as it is")]
 
+#[path = "../canary/mod.rs"]
+mod canary;
 #[macro_use]
 mod world;
 mod document;

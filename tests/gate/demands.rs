@@ -11,9 +11,9 @@ use http::Request;
 use portcullis::layer::{Reason, RequireLayer};
 use portcullis::{ApiKeyLayer, require_all, require_any, require_scope};
 
+use crate::canary;
 use crate::challenge::Challenge;
 use crate::ground::{Ground, call, with_key, without_key};
-use crate::secrecy::Log;
 
 fn app(demand: RequireLayer, layer: ApiKeyLayer) -> Router {
     Router::new()
@@ -107,14 +107,14 @@ async fn without_a_layer_around_it_a_demand_is_500() {
         .route_layer(require_scope("a"));
     for app in [none, inside] {
         for method in ["GET", "HEAD"] {
-            let log = Log::start();
+            canary::take_log();
             let mut request: Request<Body> = with_key(&key);
             *request.method_mut() = method.parse().unwrap();
             let seen = call(app.clone(), request).await;
             assert_eq!((seen.status.as_u16(), seen.challenge()), (500, None));
             assert_eq!(*seen.rejection().reason(), Reason::Misconfigured);
             assert_eq!(seen.body.is_empty(), method == "HEAD");
-            assert!(log.text().contains("ERROR"));
+            assert!(canary::take_log().contains("ERROR"));
         }
     }
 }

@@ -22,6 +22,8 @@ use portcullis::timestamp::Timestamp;
 use tokio::sync::watch;
 use tower::{Service, ServiceExt as _};
 
+use crate::canary;
+
 /// A clock that moves only when told.
 #[derive(Debug)]
 pub(crate) struct StillClock {
@@ -171,6 +173,7 @@ impl Ground {
     }
 
     pub(crate) async fn with(options: impl FnOnce(Builder) -> Builder) -> Self {
+        canary::listen();
         let clock = Arc::new(StillClock {
             nanos: AtomicU64::new(1_000_000_000),
         });
@@ -195,10 +198,13 @@ impl Ground {
     /// A key of `acme-corp`'s with these scopes.
     pub(crate) async fn create(&self, scopes: &[&str]) -> Created {
         let new = NewKey::named("ci").unwrap().owner("acme-corp").unwrap();
-        self.keyring
-            .create(new.scopes(scopes).unwrap())
-            .await
-            .unwrap()
+        self.made(new.scopes(scopes).unwrap()).await
+    }
+
+    async fn made(&self, new: NewKey) -> Created {
+        let created = self.keyring.create(new).await.unwrap();
+        canary::know(created.secret.expose());
+        created
     }
 
     /// The text of a good key with these scopes.
@@ -210,21 +216,20 @@ impl Ground {
     pub(crate) async fn key_of(&self, environment: &str) -> String {
         let new = NewKey::named("ci").unwrap();
         let new = new.environment(environment.parse().unwrap());
-        let created = self.keyring.create(new).await.unwrap();
-        created.secret.expose().to_owned()
+        self.made(new).await.secret.expose().to_owned()
     }
 
     /// The text of a key that lives so long.
     pub(crate) async fn key_for(&self, life: Duration) -> String {
         let new = NewKey::named("ci").unwrap().expiry(Expiry::In(life));
-        let created = self.keyring.create(new).await.unwrap();
-        created.secret.expose().to_owned()
+        self.made(new).await.secret.expose().to_owned()
     }
 
     /// A key that is well-formed and in no store.
     pub(crate) fn unknown_key(&self) -> String {
         let format = self.keyring.format();
         let key = format.generate(format.default_environment()).unwrap();
+        canary::know(key.plain.expose());
         key.plain.expose().to_owned()
     }
 }
@@ -264,6 +269,10 @@ where
 {
     let (parts, body) = service.oneshot(request).await.unwrap().into_parts();
     let body = body.collect().await.unwrap().to_bytes();
+    canary::answer(&parts.headers, &body);
+    if let Some(rejection) = parts.extensions.get::<portcullis::Rejection>() {
+        canary::error(rejection);
+    }
     Seen {
         status: parts.status,
         headers: parts.headers,

@@ -1,6 +1,7 @@
 //! The gate from outside: the layer, the scopes that a route demands, and the extractors.
 //!
-//! [`ground`], [`wire`] and [`challenge`] are what the tests stand on; each other file is one claim.
+//! [`ground`], [`wire`] and [`challenge`] are what the tests stand on, and show what they see to
+//! [`canary`]; each other file is one claim.
 
 #![expect(
     clippy::unwrap_used,
@@ -9,6 +10,8 @@
 )]
 #![expect(clippy::too_many_lines, reason = "a table is as long as it is")]
 
+#[path = "../canary/mod.rs"]
+mod canary;
 mod challenge;
 mod ground;
 mod wire;

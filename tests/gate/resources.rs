@@ -11,8 +11,8 @@ use portcullis::layer::Reason;
 use portcullis::resources::Resources;
 use portcullis::{ApiKeyLayer, Principal, require_resource, require_scope};
 
+use crate::canary;
 use crate::ground::{Ground, Seen, call};
-use crate::secrecy::Log;
 
 const CHALLENGE: &str = r#"Bearer realm="api", error="insufficient_scope""#;
 
@@ -119,7 +119,7 @@ async fn a_route_without_the_parameter_is_a_mistake_whatever_the_key() {
     for resources in [None, Some(r#"{"project":["p1"]}"#)] {
         let key = key(&ground, &[], resources).await;
         for path in ["/other/p1", "/none"] {
-            let log = Log::start();
+            canary::take_log();
             let seen = ask(&app, path, &key).await;
             assert_eq!(
                 (seen.status.as_u16(), &*seen.code()),
@@ -127,7 +127,7 @@ async fn a_route_without_the_parameter_is_a_mistake_whatever_the_key() {
                 "{path}"
             );
             assert_eq!(seen.challenge(), None);
-            let told = log.text();
+            let told = canary::take_log();
             assert!(
                 told.contains("ERROR") && told.contains("project_id"),
                 "{told}"

@@ -9,6 +9,8 @@ use tokio::task::JoinHandle;
 
 use axum::Router;
 
+use crate::canary;
+
 /// A server, until it is dropped.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
@@ -135,6 +137,8 @@ impl Connection {
             let body = self.read.drain(..length).collect();
             answer.body = String::from_utf8(body).unwrap();
         }
+        let headers = answer.headers.iter().map(|(name, value)| (name, value));
+        canary::answer(headers, &answer.body);
         Ok(answer)
     }
 

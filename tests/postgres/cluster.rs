@@ -187,6 +187,13 @@ impl Cluster {
         command
     }
 
+    /// All that is in a database, as SQL.
+    pub(crate) fn dump(&self, database: &str) -> String {
+        let dump = self.client("pg_dump").arg(database).output().unwrap();
+        succeeded(&dump);
+        String::from_utf8(dump.stdout).unwrap()
+    }
+
     /// Where files may be put that the server, or a program of PostgreSQL's, is to read or write.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder

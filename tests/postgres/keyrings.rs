@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
 use portcullis::keyring::{Created, NewKey};
 use portcullis::store::{Provenance, Whose};
 use portcullis::{ApiKeyLayer, Keyring};
 use tokio::time::{Instant, sleep};
 use tower::{Layer as _, ServiceExt as _, service_fn};
 
-use super::{Hand, Place, soon};
+use super::{Hand, Place, canary, soon};
 
 async fn keyring(place: &Place) -> Keyring {
-    let keyring = Keyring::builder(place.store().await)
+    let keyring = Keyring::builder(place.store_of_keyring().await)
         .prefix("acme")
         .build()
         .unwrap();
@@ -22,7 +23,9 @@ async fn keyring(place: &Place) -> Keyring {
 
 async fn create(keyring: &Keyring) -> Created {
     let new = NewKey::named("ci").unwrap().owner("acme-corp").unwrap();
-    keyring.create(new).await.unwrap()
+    let created = keyring.create(new).await.unwrap();
+    canary::know(created.secret.expose());
+    created
 }
 
 /// What the gate of this replica answers.
@@ -38,7 +41,10 @@ async fn knock(keyring: &Keyring, created: &Created) -> StatusCode {
         .body(String::new())
         .unwrap();
     let gate = ApiKeyLayer::new(keyring.clone()).layer(inner);
-    gate.oneshot(request).await.unwrap().status()
+    let (parts, body) = gate.oneshot(request).await.unwrap().into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    canary::answer(&parts.headers, body);
+    parts.status
 }
 
 /// How long it takes until the gate answers so.

@@ -2,6 +2,8 @@
 //! other, and people who type SQL into it. And the suite of all stores.
 
 mod by_hand;
+#[path = "../canary/mod.rs"]
+mod canary;
 mod cluster;
 mod conformance;
 mod digests;
@@ -21,6 +23,7 @@ mod stops;
 mod waits;
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use portcullis::store::PostgresStore;
@@ -43,6 +46,7 @@ fn cluster() -> Option<&'static Cluster> {
 struct Place {
     cluster: &'static Cluster,
     database: String,
+    has_keyrings: AtomicBool,
 }
 
 impl Place {
@@ -51,6 +55,7 @@ impl Place {
         Some(Self {
             cluster,
             database: cluster.create_database(),
+            has_keyrings: AtomicBool::new(false),
         })
     }
 
@@ -72,6 +77,7 @@ impl Place {
         Self {
             cluster: self.cluster,
             database: self.cluster.copy_database(&self.database),
+            has_keyrings: AtomicBool::new(false),
         }
     }
 
@@ -79,8 +85,25 @@ impl Place {
         PostgresStore::connect(&self.url()).await.unwrap()
     }
 
+    /// A store for a keyring with keys as people have them, for whose secrets everything is
+    /// searched.
+    async fn store_of_keyring(&self) -> PostgresStore {
+        canary::listen();
+        self.has_keyrings.store(true, Ordering::Relaxed);
+        self.store().await
+    }
+
     async fn hand(&self) -> Hand {
         Hand::at(self.cluster, &self.database).await
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.has_keyrings.load(Ordering::Relaxed) && !std::thread::panicking() {
+            let dump = self.cluster.dump(&self.database);
+            canary::absent_from_a_database("a dump", dump);
+        }
     }
 }
 

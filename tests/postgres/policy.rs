@@ -4,20 +4,21 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use http::{Request, StatusCode};
+use http::{Method, Request, StatusCode};
+use http_body_util::BodyExt as _;
 use portcullis::Keyring;
 use portcullis::admin::{Admin, Policy, TrustedCaller};
 use portcullis::layer::PeerAddress;
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
-use super::Place;
+use super::{Place, canary};
 
 /// The routers of two replicas.
 async fn replicas(place: &Place, admin: impl Fn(Admin) -> Admin) -> [Router; 2] {
     let mut routers = Vec::new();
     for _ in 0..2 {
-        let keyring = Keyring::builder(place.store().await)
+        let keyring = Keyring::builder(place.store_of_keyring().await)
             .prefix("acme")
             .build()
             .unwrap();
@@ -45,7 +46,10 @@ async fn at_once(
     }
     let mut counted = [0; 2];
     while let Some(answer) = asked.join_next().await {
-        let status = answer.unwrap().unwrap().status();
+        let (parts, body) = answer.unwrap().unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        canary::answer_to(&Method::POST, &parts, &body);
+        let status = parts.status;
         let at = statuses.iter().position(|expected| *expected == status);
         counted[at.unwrap_or_else(|| panic!("{status}"))] += 1;
     }

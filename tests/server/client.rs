@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::canary;
 use crate::process::{ADMIN_TOKEN, Server, soon};
 
 /// An answer as it came over the wire.
@@ -102,7 +103,14 @@ impl Server {
             stream.read_to_end(&mut answer).await.ok()?;
             (!answer.is_empty()).then(|| Answer::parse(&answer))
         };
-        soon("an answer", exchange).await
+        let answer = soon("an answer", exchange).await?;
+        let headers = answer.headers.iter().map(|(name, value)| (name, value));
+        if method == "POST" && answer.status < 300 {
+            canary::handed_out(headers, answer.body.as_bytes());
+        } else {
+            canary::answer(headers, &answer.body);
+        }
+        Some(answer)
     }
 
     pub(crate) async fn send(&self, method: &str, target: &str, lines: &[&[u8]]) -> Answer {

@@ -4,6 +4,7 @@
 //! `cargo test` builds the examples before it runs this. `cargo test --test server` alone does
 //! not, and would find an old server or none: run `cargo build --examples` first.
 
+#[path = "../canary/mod.rs"]
 mod canary;
 mod client;
 #[cfg(unix)]
@@ -17,6 +18,7 @@ mod openapi;
 #[cfg(unix)]
 mod postgres;
 mod process;
+mod secrecy;
 mod stopping;
 mod store_away;
 mod two_processes;

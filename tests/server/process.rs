@@ -6,12 +6,13 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
+
+use crate::canary;
 
 pub(crate) const ADMIN_TOKEN: &str = "the-only-admin-token.of~these+tests/0123456789==";
 
@@ -59,14 +60,15 @@ fn program() -> PathBuf {
 
 /// What a server is started with, as often as one likes.
 pub(crate) struct Setup {
-    pub(crate) folder: TempDir,
+    pub(crate) folder: canary::Folder,
     variables: Vec<(String, String)>,
 }
 
 impl Setup {
-    /// An SQLite file of its own, and the admin token.
+    /// An SQLite file of its own, and the admin token. It logs all that it can, and that is searched.
     pub(crate) fn sqlite() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        canary::know(ADMIN_TOKEN);
+        let folder = canary::Folder::new();
         let url = format!("sqlite://{}", folder.path().join("keys.db").display());
         Self {
             folder,
@@ -75,6 +77,7 @@ impl Setup {
         .with("PORTCULLIS_ADDR", "127.0.0.1:0")
         .with("PORTCULLIS_ADMIN_TOKEN", ADMIN_TOKEN)
         .with("DATABASE_URL", &url)
+        .with("RUST_LOG", "trace")
     }
 
     pub(crate) fn memory() -> Self {
@@ -125,6 +128,7 @@ impl Setup {
     pub(crate) async fn ends(&self) -> Ended {
         let output = self.command().output();
         let output = soon("the server ends", output).await.unwrap();
+        canary::absent("the log", &output.stderr);
         Ended {
             status: output.status,
             stdout: String::from_utf8(output.stdout).unwrap(),
@@ -135,8 +139,8 @@ impl Setup {
     /// Starts it, and waits until it listens.
     pub(crate) async fn start(&self) -> Server {
         let mut process = self.command().spawn().unwrap();
-        let stdout = Output::of(process.stdout.take().unwrap());
-        let mut stderr = Output::of(process.stderr.take().unwrap());
+        let stdout = Output::of(process.stdout.take().unwrap(), |_| Ok(()));
+        let mut stderr = Output::of(process.stderr.take().unwrap(), canary::in_a_log);
         let listening = stderr.wait_for(|log| {
             let (_, rest) = log.split_once("listening addr=")?;
             let (addr, _) = rest.split_once('\n')?;
@@ -215,26 +219,42 @@ impl Server {
 /// What a process has written so far.
 struct Output {
     bytes: Arc<Mutex<Vec<u8>>>,
+    leaked: Arc<Mutex<Option<String>>>,
     grown: watch::Receiver<()>,
     reader: JoinHandle<()>,
 }
 
 impl Output {
-    fn of(mut pipe: impl AsyncRead + Send + Unpin + 'static) -> Self {
+    /// Each line is shown to `search` as it comes, which tells what must not be in it.
+    fn of(
+        mut pipe: impl AsyncRead + Send + Unpin + 'static,
+        search: impl Fn(&[u8]) -> Result<(), String> + Send + 'static,
+    ) -> Self {
         let bytes = Arc::new(Mutex::new(Vec::new()));
+        let leaked = Arc::new(Mutex::new(None));
         let (more, grown) = watch::channel(());
         let reader = tokio::spawn({
-            let bytes = Arc::clone(&bytes);
+            let (bytes, leaked) = (Arc::clone(&bytes), Arc::clone(&leaked));
             async move {
+                let mut line = Vec::new();
                 let mut piece = [0; 8 * 1024];
                 while let Ok(length @ 1..) = pipe.read(&mut piece).await {
                     bytes.lock().unwrap().extend_from_slice(&piece[..length]);
                     let _ = more.send(());
+                    line.extend_from_slice(&piece[..length]);
+                    // The rest of the last line is yet to come.
+                    if let Some(end) = line.iter().rposition(|&byte| byte == b'\n') {
+                        let whole: Vec<u8> = line.drain(..=end).collect();
+                        if let Err(found) = search(&whole) {
+                            leaked.lock().unwrap().get_or_insert(found);
+                        }
+                    }
                 }
             }
         });
         Self {
             bytes,
+            leaked,
             grown,
             reader,
         }
@@ -251,9 +271,19 @@ impl Output {
         }
     }
 
-    async fn whole(self) -> String {
-        soon("the end of the output", self.reader).await.unwrap();
+    async fn whole(mut self) -> String {
+        soon("the end of the output", &mut self.reader)
+            .await
+            .unwrap();
         let bytes = std::mem::take(&mut *self.bytes.lock().unwrap());
         String::from_utf8(bytes).unwrap()
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert_eq!(*self.leaked.lock().unwrap(), None);
+        }
     }
 }

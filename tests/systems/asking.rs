@@ -8,6 +8,8 @@ use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tower::ServiceExt as _;
 
+use crate::canary;
+
 /// With what somebody comes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum With<'a> {
@@ -60,7 +62,10 @@ pub(crate) fn request(with: With<'_>, method: Method, path: &str, body: &Value) 
     let mut request = Request::builder().method(method).uri(path);
     match with {
         With::Nothing => {}
-        With::Bearer(token) => request = request.header(AUTHORIZATION, format!("Bearer {token}")),
+        With::Bearer(token) => {
+            canary::know(token);
+            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
         With::Cookie(session) => request = request.header(COOKIE, format!("session={session}")),
     }
     if body.is_null() {
@@ -71,8 +76,10 @@ pub(crate) fn request(with: With<'_>, method: Method, path: &str, body: &Value) 
 }
 
 pub(crate) async fn send(app: &Router, request: Request<Body>) -> Answer {
+    let asked = request.method().clone();
     let (parts, body) = app.clone().oneshot(request).await.unwrap().into_parts();
     let body = body.collect().await.unwrap().to_bytes();
+    canary::answer_to(&asked, &parts, &body);
     Answer {
         status: parts.status.as_u16(),
         headers: parts.headers,

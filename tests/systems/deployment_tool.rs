@@ -15,9 +15,9 @@ use portcullis::store::SqliteStore;
 use portcullis::testing::{FakeClock, FaultStore, Faults};
 use portcullis::{ApiKeyLayer, Principal, require_resource, require_scope};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::asking::{Answer, With, delete, get, post};
+use crate::canary;
 
 const SUPER_ADMINISTRATOR: &str = "8e73b0f7da0e6452c810f32b809079e5";
 const KEYS: &str = "/v1/keys";
@@ -28,17 +28,18 @@ struct Tool {
     keyring: Keyring,
     clock: FakeClock,
     faults: Faults,
-    folder: TempDir,
+    folder: canary::Folder,
 }
 
 impl Tool {
     /// The first start of all, on a database that is not there yet.
     async fn start() -> Self {
-        let (clock, folder) = (FakeClock::new(), tempfile::tempdir().unwrap());
+        let (clock, folder) = (FakeClock::new(), canary::Folder::new());
         let url = format!("sqlite://{}", folder.path().join("keys.db").display());
         let store = SqliteStore::options(&url).clock(Arc::new(clock.clone()));
         let store = FaultStore::new(store.connect().await.unwrap());
         let faults = store.faults();
+        canary::listen();
         let keyring = Keyring::builder(store)
             .prefix("ship")
             .environments(["sk"])

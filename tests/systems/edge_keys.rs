@@ -28,9 +28,10 @@ use portcullis::timestamp::Timestamp;
 use portcullis::{ApiKeyLayer, Keyring, Principal, require_scope};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tower::ServiceExt;
+
+use crate::canary;
 
 /// What users have paid for.
 #[derive(Clone)]
@@ -102,17 +103,18 @@ struct Edge {
     plans: Plans,
     faults: Faults,
     clock: FakeClock,
-    _folder: TempDir,
+    _folder: canary::Folder,
 }
 
 impl Edge {
     /// On 2030-01-01T00:00:00Z, where alice and bob have a plan for that month.
     async fn open() -> Self {
-        let (clock, folder) = (FakeClock::new(), tempfile::tempdir().unwrap());
+        let (clock, folder) = (FakeClock::new(), canary::Folder::new());
         let url = format!("sqlite://{}", folder.path().join("keys.db").display());
         let store = SqliteStore::options(&url).clock(Arc::new(clock.clone()));
         let store = FaultStore::new(store.connect().await.unwrap());
         let faults = store.faults();
+        canary::listen();
         let keyring = Keyring::builder(store)
             .prefix("edge")
             .describe_scopes([
@@ -235,8 +237,10 @@ impl Reply {
 }
 
 async fn send(app: Router, request: Request) -> Reply {
+    let asked = request.method().clone();
     let (parts, body) = app.oneshot(request).await.unwrap().into_parts();
     let body = body.collect().await.unwrap().to_bytes();
+    canary::answer_to(&asked, &parts, &body);
     Reply {
         status: parts.status.as_u16(),
         body: serde_json::from_slice(&body).unwrap_or_default(),
@@ -254,6 +258,7 @@ impl MadeByClient {
     /// A page takes random bytes; to the server these are as good as random.
     fn of(seed: &str) -> Self {
         let key = format!("xx_{}", sha256(seed));
+        canary::know(&key);
         let (digest, hint) = (sha256(&key), key[..8].to_owned());
         Self { key, digest, hint }
     }

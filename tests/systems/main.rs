@@ -2,6 +2,8 @@
 //! used over HTTP from the first start to the end of its keys.
 
 mod asking;
+#[path = "../canary/mod.rs"]
+mod canary;
 mod deployment_tool;
 mod edge_keys;
 mod mesh;

@@ -17,9 +17,9 @@ use portcullis::store::SqliteStore;
 use portcullis::testing::FakeClock;
 use portcullis::{ApiKeyLayer, Principal, require_resource, require_scope};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::asking::{Answer, With, delete, get, post, request, send, session_of};
+use crate::canary;
 
 /// What the service itself comes with.
 const SERVICE: With<'_> = With::Bearer("30c81c46a35ce411e5fbc1191a0a52ef");
@@ -28,14 +28,15 @@ const KEYS: &str = "/members/keys";
 
 struct Mesh {
     app: Router,
-    _folder: TempDir,
+    _folder: canary::Folder,
 }
 
 impl Mesh {
     async fn start() -> Self {
-        let (clock, folder) = (Arc::new(FakeClock::new()), tempfile::tempdir().unwrap());
+        let (clock, folder) = (Arc::new(FakeClock::new()), canary::Folder::new());
         let url = format!("sqlite://{}", folder.path().join("keys.db").display());
         let store = SqliteStore::options(&url).clock(clock.clone());
+        canary::listen();
         let keyring = Keyring::builder(store.connect().await.unwrap())
             .prefix("mesh")
             .scopes(CAPABILITIES)

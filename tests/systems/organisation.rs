@@ -17,9 +17,9 @@ use portcullis::store::{KeyStore, MemoryStore, SqliteStore};
 use portcullis::testing::FakeClock;
 use portcullis::{ApiKeyLayer, Principal};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::asking::{Answer, With, delete, get, post, request, send, session_of};
+use crate::canary;
 
 const ADMIN_TOKEN: &str = "603deb1015ca71be2b73aef0857d7781";
 const KEYS: &str = "/api/keys";
@@ -30,12 +30,12 @@ struct Service {
     app: Router,
     keyring: Keyring,
     clock: FakeClock,
-    _folder: Option<TempDir>,
+    _folder: Option<canary::Folder>,
 }
 
 impl Service {
     async fn start() -> Self {
-        let (clock, folder) = (FakeClock::new(), tempfile::tempdir().unwrap());
+        let (clock, folder) = (FakeClock::new(), canary::Folder::new());
         let url = format!("sqlite://{}", folder.path().join("keys.db").display());
         let store = SqliteStore::options(&url).clock(Arc::new(clock.clone()));
         let store = store.connect().await.unwrap();
@@ -51,7 +51,8 @@ impl Service {
         )
     }
 
-    fn on(store: impl KeyStore, clock: FakeClock, folder: Option<TempDir>) -> Self {
+    fn on(store: impl KeyStore, clock: FakeClock, folder: Option<canary::Folder>) -> Self {
+        canary::listen();
         let builder = Keyring::builder(store).prefix("org");
         let keyring = builder.clock(Arc::new(clock.clone())).build().unwrap();
         let policy = Policy::new().mint_limit(10, Duration::from_hours(1));

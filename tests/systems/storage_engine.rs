@@ -20,8 +20,9 @@ use portcullis::testing::FakeClock;
 use portcullis::{ApiKeyLayer, Keyring, require_scope};
 use serde_json::{Value, json};
 use sha2::Digest;
-use tempfile::TempDir;
 use tower::ServiceExt;
+
+use crate::canary;
 
 const BOOTSTRAP: &str = "8e73b0f7da0e6452c810f32b809079e5";
 
@@ -48,7 +49,7 @@ struct Engine {
     /// environment alone.
     live_admin: String,
     test_admin: String,
-    _folder: TempDir,
+    _folder: canary::Folder,
 }
 
 struct Key {
@@ -58,13 +59,14 @@ struct Key {
 
 impl Engine {
     async fn open() -> Self {
-        let (clock, folder) = (FakeClock::new(), tempfile::tempdir().unwrap());
+        let (clock, folder) = (FakeClock::new(), canary::Folder::new());
         let url = format!("sqlite://{}", folder.path().join("keys.db").display());
         let store = SqliteStore::options(&url).clock(Arc::new(clock.clone()));
         let old = |prefix, environment: &str| {
             let format = ForeignFormat::new(prefix, Alphabet::Hex, 48).unwrap();
             format.environment(environment.parse().unwrap())
         };
+        canary::listen();
         let keyring = Keyring::builder(store.connect().await.unwrap())
             .prefix("kv")
             .environments(["live", "test"])
@@ -142,6 +144,8 @@ impl Engine {
     }
 
     async fn send(&self, method: Method, path: &str, secret: &str, body: Value) -> Reply {
+        canary::know(secret);
+        let asked = method.clone();
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -155,6 +159,7 @@ impl Engine {
         let response = self.app.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
+        canary::answer_to(&asked, &parts, &body);
         Reply {
             status: parts.status.as_u16(),
             body: serde_json::from_slice(&body).unwrap_or_default(),

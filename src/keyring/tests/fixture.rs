@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use tokio::task::JoinHandle;
 
-use super::log;
+use super::{canary, log};
 use crate::key::{KeyDigest, KeyId};
 use crate::keyring::{
     Builder, Created, Dead, Denial, Judged, KeyPatch, Keyring, NewKey, Unavailable,
@@ -88,13 +88,16 @@ impl Replica {
 
     pub(super) async fn create(&self) -> Created {
         let new = NewKey::named("key").unwrap();
-        self.keyring.create(new).await.unwrap()
+        let created = self.keyring.create(new).await.unwrap();
+        canary::know(created.secret.expose());
+        created
     }
 
     /// Reads like a key, and is none.
     pub(super) fn junk(&self) -> String {
         let format = self.keyring.format();
         let key = format.generate(format.default_environment()).unwrap();
+        canary::know(key.plain.expose());
         key.plain.expose().to_owned()
     }
 

@@ -6,6 +6,8 @@ mod authority;
 mod authority_model;
 mod background;
 mod builder;
+#[path = "../../../tests/canary/mod.rs"]
+mod canary;
 mod chance;
 mod concurrent;
 mod debug;
