@@ -8,6 +8,7 @@ mod background;
 mod builder;
 mod chance;
 mod concurrent;
+mod crowded;
 mod debug;
 mod expiry;
 mod fixture;
