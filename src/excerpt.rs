@@ -66,6 +66,9 @@ mod tests {
     fn runs_too_long_to_be_repeated_are_seen() {
         assert!(!has_long_run("a_perfectly_ordinary_name_of_a_field"));
         assert!(!has_long_run("expiresInMilliseconds"));
+        assert!(!has_long_run(&"w".repeat(31)) && has_long_run(&"w".repeat(32)));
+        assert!(!has_long_run("fifteenletters_0123456789abcdef"));
+        assert!(has_long_run("0123456789abcdefg") && !has_long_run("abcdefghijklmnopq"));
         assert!(has_long_run("acme_live_0123456789ABCDEFGHIJKLMNOPQRSTUV"));
     }
 
@@ -104,6 +107,11 @@ mod tests {
             ),
             ("a short run stays", "0123456789abcdef", "0123456789abcdef"),
             ("a longer one does not", "0123456789abcdefg", "..."),
+            (
+                "what follows a long run is shown as far as there is room",
+                &format!("{}-{sixty_four}", "k".repeat(60)),
+                &format!("...-{}", &sixty_four[..60]),
+            ),
             (
                 "a short run that is also the end of a long one",
                 "abc-0123456789abcdefgabc-abc",

@@ -59,6 +59,8 @@ mod emergency;
 mod errors;
 mod events;
 mod fields;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod given;
 mod host;
 mod idempotency;

@@ -161,6 +161,18 @@ mod tests {
         digest.as_bytes().map(|byte| format!("{byte:02x}")).concat()
     }
 
+    #[cfg(feature = "admin")]
+    #[test]
+    fn only_a_pepper_keeps_others_from_computing_a_digest() {
+        let format = KeyFormat::new("acme", ["live"]).unwrap();
+        for (name, algorithm) in algorithms() {
+            let peppered = name.starts_with("hmac");
+            assert_eq!(algorithm.takes_a_secret(), peppered, "{name}");
+            let format = format.clone().with_digest(algorithm);
+            assert_eq!(format.digests_take_a_secret(), peppered, "{name}");
+        }
+    }
+
     #[test]
     fn known_digests_of_a_key() {
         // Computed by other implementations.

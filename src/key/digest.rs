@@ -185,9 +185,12 @@ mod tests {
 
     #[test]
     fn equal_differences_in_two_words_do_not_cancel_out() {
-        let mut bytes = [0; 32];
-        (bytes[0], bytes[8]) = (1, 1);
-        assert_ne!(KeyDigest::from_bytes(bytes), KeyDigest::from_bytes([0; 32]));
+        for (one, other) in [(0, 8), (0, 16), (0, 24), (8, 16), (8, 24), (16, 24)] {
+            let mut bytes = [0; 32];
+            (bytes[one], bytes[other]) = (1, 1);
+            let different = KeyDigest::from_bytes(bytes);
+            assert_ne!(different, KeyDigest::from_bytes([0; 32]), "{one} {other}");
+        }
     }
 
     #[test]

@@ -289,6 +289,27 @@ mod tests {
     }
 
     #[test]
+    fn scanners_look_for_what_is_accepted() {
+        let cases = [
+            (
+                foreign("a.b+_", Alphabet::Hex, 48),
+                r"\ba\.b\+_[0-9a-f]{48}\b",
+            ),
+            (
+                foreign("pat-", Alphabet::Base64Url, 32..=40),
+                r"\bpat-[0-9A-Za-z_-]{32,40}\b",
+            ),
+            (
+                foreign("gh", Alphabet::Base62, 36),
+                r"\bgh[0-9A-Za-z]{36}\b",
+            ),
+        ];
+        for (format, regex) in cases {
+            assert_eq!(format.scanner_regex(), regex);
+        }
+    }
+
+    #[test]
     fn foreign_keys_are_keys_and_near_misses_are_none() {
         let format = accepting([
             foreign("old_", Alphabet::Hex, 48),

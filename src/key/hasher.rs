@@ -126,6 +126,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_multiplied_by_is_odd_whatever_was_drawn() {
+        for drawn in [0, 1, 2, u64::MAX] {
+            let builder = DigestHasherBuilder::from_seed(0, drawn);
+            assert_eq!(builder.multiplier, drawn | 1);
+        }
+    }
+
+    #[test]
     fn clones_agree_and_processes_differ() {
         let digest = KeyDigest::of(b"a");
         let (one, other) = (

@@ -103,6 +103,7 @@ mod tests {
         for id in ids {
             assert_eq!(id.as_str().len(), 26);
             assert_eq!(id.as_str().parse(), Ok(id.clone()));
+            assert_eq!(id.to_string(), id.as_str());
         }
     }
 

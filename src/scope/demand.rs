@@ -179,6 +179,8 @@ mod tests {
     fn a_challenge_names_the_scopes_sorted_and_once() {
         let demand = Demand::any(["b", "keys:read", "a", "b"]);
         assert_eq!(demand.challenge_value(), "a b keys:read");
+        let names = demand.scopes().iter().map(AsRef::as_ref);
+        assert_eq!(names.collect::<Vec<&str>>(), ["a", "b", "keys:read"]);
         assert_eq!(format!("{demand:?}"), "Demand(any of a b keys:read)");
         assert_eq!(format!("{:?}", Demand::one("a")), "Demand(all of a)");
     }

@@ -209,7 +209,10 @@ mod tests {
         for (expected, values) in cases {
             for (sentence, value) in *values {
                 let said = match value.parse::<Grant>() {
-                    Ok(grant) => format!("granted {grant}"),
+                    Ok(grant) => {
+                        assert_eq!((grant.as_str(), grant.as_ref()), (*value, *value));
+                        format!("granted {grant}")
+                    }
                     Err(why) => why.to_string(),
                 };
                 assert!(said.contains(expected), "{sentence}: {said}");

@@ -200,7 +200,8 @@ mod tests {
     fn these_are_names_of_roles() {
         let longest = "a".repeat(64);
         for name in ["a", "read_only", "Az09._-", "-", &longest] {
-            assert_eq!(name.parse::<RoleName>().unwrap().as_str(), name);
+            let role: RoleName = name.parse().unwrap();
+            assert_eq!((role.as_str(), role.as_ref()), (name, name));
         }
     }
 
@@ -230,6 +231,7 @@ mod tests {
             assert_eq!((set.len(), set.is_empty()), (len, len == 0));
             assert_eq!(RoleSet::from_stored(printed), Ok(set.clone()));
             assert!(set.iter().all(|role| set.contains(role)));
+            assert_eq!((&set).into_iter().count(), len);
         }
         assert!(!RoleSet::empty().contains(&"a".parse().unwrap()));
     }

@@ -247,6 +247,30 @@ mod tests {
     }
 
     #[test]
+    fn everything_is_the_wildcard_and_the_reserved_scopes() {
+        let everything = ScopeSet::everything().to_string();
+        assert_eq!(everything, "* keys:admin keys:read keys:write");
+    }
+
+    #[cfg(feature = "admin")]
+    #[test]
+    fn within_the_own_owner_an_admin_only_writes() {
+        let cases = [
+            ("", ""),
+            ("* a keys:read", "* a keys:read"),
+            ("a keys:write", "a keys:write"),
+            ("a keys:admin", "a keys:write"),
+            (
+                "* keys:admin keys:read keys:write",
+                "* keys:read keys:write",
+            ),
+        ];
+        for (held, confined) in cases {
+            assert_eq!(set(held).within_own_owner(), set(confined), "{held}");
+        }
+    }
+
+    #[test]
     fn a_damaged_stored_form_is_refused() {
         for stored in [" ", " a", "a ", "a  b", "a,b", "a\tb", "keys:*"] {
             assert!(ScopeSet::from_stored(stored).is_err(), "{stored:?}");

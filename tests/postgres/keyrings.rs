@@ -214,3 +214,32 @@ async fn many_writes_at_once_through_two_replicas_are_one_unbroken_history() {
         assert_eq!((health.history_breaks, health.epoch), (0, 1), "{health:?}");
     }
 }
+
+/// Whoever may connect may notify. It says nothing that anybody reads, and costs a sync.
+#[tokio::test]
+async fn a_forged_notification_changes_no_answer_whatever_its_payload() {
+    let Some(place) = Place::new() else { return };
+    let (here, there) = (keyring(&place).await, keyring(&place).await);
+    let (good, bad) = (create(&here).await, create(&here).await);
+    here.revoke(&bad.key.id, None).await.unwrap();
+    until(&there, &bad, StatusCode::UNAUTHORIZED).await;
+    let mut hand = place.hand().await;
+    let (id, longest) = (good.key.id.as_str(), "x".repeat(7_999));
+    let revision = r#"{"revision": 9223372036854775807, "changed": "all"}"#;
+    for payload in ["", id, revision, &longest, "-1", "\u{1f511}\n", "%s%n"] {
+        // Different ones each time: Postgres sends equal ones of a transaction once.
+        let sql = format!(
+            "SELECT pg_notify('portcullis', left(n || '{payload}', 7999)) FROM generate_series(1, 1000) AS n"
+        );
+        hand.types(&sql).await.unwrap();
+        for replica in [&here, &there] {
+            assert_eq!(knock(replica, &good).await, StatusCode::OK, "{payload}");
+            let revoked = knock(replica, &bad).await;
+            assert_eq!(revoked, StatusCode::UNAUTHORIZED, "{payload}");
+        }
+    }
+    // And nobody has stopped listening.
+    here.revoke(&good.key.id, None).await.unwrap();
+    let took = until(&there, &good, StatusCode::UNAUTHORIZED).await;
+    assert!(took < NUDGED, "{took:?}");
+}

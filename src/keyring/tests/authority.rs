@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::key::{Environment, KeyDigest, KeyId};
-use crate::keyring::authority::{self, Draft, Expiry, KeyPatch, SelfService};
+use crate::keyring::authority::{self, Draft, End, Expiry, KeyPatch, SelfService};
 use crate::keyring::caller::Caller;
 use crate::keyring::limits::Limits;
 use crate::principal::{Known, Principal, Span};
@@ -535,6 +535,41 @@ fn changing() {
         )
         .map(|decision| done(name, decision, rows.target.as_ref().unwrap()));
         assert_eq!(result, expected, "{name}");
+    }
+}
+
+#[test]
+fn an_own_end_that_comes_later_is_an_extension_and_no_other_is() {
+    let to = |end| KeyPatch {
+        expires_at: Some(end),
+        ..KeyPatch::default()
+    };
+    let (ten, twenty) = (End::At(at(10)), End::At(at(20)));
+    let cases = [
+        ("later", Some(at(10)), twenty, true),
+        ("the same", Some(at(20)), twenty, false),
+        ("earlier", Some(at(20)), ten, false),
+        ("never any more", Some(at(10)), End::Never, true),
+        ("never still", None, End::Never, false),
+        ("an end at last", None, ten, false),
+    ];
+    for (name, before, end, extends) in cases {
+        let mut scene = Scene::new();
+        scene.caller().expires_at = before;
+        scene.target = scene.caller.as_ref().map(|caller| caller.record.clone());
+        for renewal in [false, true] {
+            let decided = authority::update(
+                &key(),
+                &to(end),
+                SelfService { renewal },
+                &Limits::default(),
+                &Roles::default(),
+                &scene.rows(),
+            );
+            let refused = decided.err();
+            let expected = (extends && !renewal).then_some(Refusal::OnOneself);
+            assert_eq!(refused, expected, "{name}, {renewal}");
+        }
     }
 }
 

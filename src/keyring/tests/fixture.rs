@@ -120,6 +120,11 @@ impl Replica {
         self.judge(secret, None).await.unwrap()
     }
 
+    /// The same, whatever the answer is.
+    pub(super) async fn judged(&self, secret: &str) -> Result<Principal, Denial> {
+        self.judge(secret, None).await
+    }
+
     /// A request from this address, or from nobody knows where.
     pub(super) async fn ask_from(&self, secret: &str, from: Option<&str>) -> Answer {
         let from = from.map(|from| from.parse().unwrap());

@@ -10,6 +10,7 @@ mod builder;
 mod canary;
 mod chance;
 mod concurrent;
+mod crowded;
 mod debug;
 mod eviction;
 mod expiry;
