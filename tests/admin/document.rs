@@ -14,6 +14,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 use tower::ServiceExt as _;
 
+use crate::canary;
 use crate::world::{ADMIN_TOKEN, request};
 
 /// An answer, by its route.
@@ -47,6 +48,7 @@ pub(crate) async fn documented() -> &'static BTreeSet<Told> {
 }
 
 async fn read() -> BTreeSet<Told> {
+    canary::listen();
     let keyring = Keyring::builder(MemoryStore::new()).prefix("acme").build();
     let admin = Admin::new(keyring.unwrap()).bootstrap_token(ADMIN_TOKEN);
     let router: Router = whole(admin.unwrap()).router();

@@ -28,6 +28,7 @@ use tokio::net::TcpListener;
 use tokio::process::Command;
 use tower::ServiceExt as _;
 
+use crate::canary;
 use crate::process::{ADMIN_TOKEN, Setup, within};
 
 /// How long schemathesis may take: many times what it does.
@@ -86,6 +87,7 @@ async fn signed(request: Request, next: Next) -> Response {
 
 /// Every route that there can be, and no limit that is in anybody's way.
 fn whole() -> Router {
+    canary::listen();
     let verifying = signing_key()
         .verifying_key()
         .to_public_key_pem(LineEnding::LF);
