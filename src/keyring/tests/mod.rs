@@ -12,7 +12,6 @@ mod chance;
 mod concurrent;
 mod crowded;
 mod debug;
-mod eviction;
 mod expiry;
 mod fixture;
 mod flights;
