@@ -36,12 +36,18 @@ impl Machine {
             processor: field("model name").unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             sha_instructions: field("flags").is_some_and(|flags| flags.contains("sha_ni")),
-            system: said_by("uname", &["-sr"]),
+            system: kernel(&said_by("uname", &["-sr"])),
             rustc: said_by("rustc", &["--version"]),
             commit: commit(),
             quick,
         }
     }
+}
+
+/// Its name and its first two numbers: what comes behind is whose build it is.
+fn kernel(said: &str) -> String {
+    let end = said.match_indices(['.', '-']).nth(1);
+    said[..end.map_or(said.len(), |(at, _)| at)].to_owned()
 }
 
 /// The commit, and whether anything but results and pages differs from it.
