@@ -84,7 +84,10 @@ pub(super) async fn import(call: Call) -> Answer {
     // On a task of its own: a client that reads slowly or leaves cuts no line short.
     let work = async move {
         // One that has left is told nothing. What was done so far stays.
-        let _: Result<(), Gone> = importing.all(&body, &mut lines).await;
+        let done: Result<(), Gone> = importing.all(&body, &mut lines).await;
+        if done.is_ok() {
+            lines.finish();
+        }
         drop((body, turn));
     };
     tokio::spawn(work.in_current_span());
@@ -119,8 +122,8 @@ fn numbered(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
 impl Importing {
     async fn all(&mut self, body: &[u8], lines: &mut Lines) -> Result<(), Gone> {
         for (number, line) in numbered(body) {
-            let answer = self.one(number, line).await;
-            lines.send(answer).await?;
+            let place = lines.place().await?;
+            place.send(self.one(number, line).await);
         }
         Ok(())
     }

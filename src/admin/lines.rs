@@ -31,8 +31,11 @@ const PATIENCE: Duration = Duration::from_mins(2);
 pub(super) struct Lines {
     sender: mpsc::Sender<Bytes>,
     patience: Duration,
-    cut_off: Arc<AtomicBool>,
+    missing: Arc<AtomicBool>,
 }
+
+/// Where the next line goes.
+pub(super) struct Place<'a>(mpsc::Permit<'a, Bytes>);
 
 /// The client has left, or reads too slowly.
 #[derive(Debug)]
@@ -40,47 +43,51 @@ pub(super) struct Gone;
 
 /// Lines are missing. Sent as the end of the answer, so that it does not look like a whole one.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the answer was read too slowly, and was cut off")]
+#[error("the answer was cut off before its last line")]
 struct CutOff;
 
 struct Sent {
     receiver: mpsc::Receiver<Bytes>,
-    cut_off: Arc<AtomicBool>,
+    missing: Arc<AtomicBool>,
 }
 
-/// An answer whose lines go through what is handed out with it. It ends when that is dropped.
+/// An answer whose lines go through what is handed out with it. It ends when that is dropped, and is
+/// a whole one only if that was [finished](Lines::finish).
 pub(super) fn answer() -> (Lines, Response) {
     let (sender, receiver) = mpsc::channel(WAITING);
-    let cut_off = Arc::<AtomicBool>::default();
+    let missing = Arc::new(AtomicBool::new(true));
     let lines = Lines {
         sender,
         patience: PATIENCE,
-        cut_off: Arc::clone(&cut_off),
+        missing: Arc::clone(&missing),
     };
-    let body = Body::new(Sent { receiver, cut_off });
+    let body = Body::new(Sent { receiver, missing });
     let ndjson = HeaderValue::from_static(NDJSON);
     (lines, of_type(ndjson, StatusCode::OK, body))
 }
 
 impl Lines {
-    /// Sends a line, without its end.
-    pub(super) async fn send(&mut self, mut line: Vec<u8>) -> Result<(), Gone> {
-        line.push(b'\n');
+    /// Waits until there is room for a line. To be asked for before the line is worked on: what
+    /// nobody can be told of is better not done.
+    pub(super) async fn place(&mut self) -> Result<Place<'_>, Gone> {
         let began = Instant::now();
         let place = timeout(self.patience, self.sender.reserve()).await;
         self.patience = self.patience.saturating_sub(began.elapsed());
-        match place {
-            Ok(Ok(place)) => {
-                place.send(line.into());
-                Ok(())
-            }
-            Ok(Err(_)) => Err(Gone),
-            Err(_) => {
-                // Before the channel ends, whose end is what the other side looks at.
-                self.cut_off.store(true, Ordering::Release);
-                Err(Gone)
-            }
-        }
+        place.ok().and_then(Result::ok).map(Place).ok_or(Gone)
+    }
+
+    /// There are no more lines.
+    pub(super) fn finish(self) {
+        // Before the channel ends, whose end is what the other side looks at.
+        self.missing.store(false, Ordering::Release);
+    }
+}
+
+impl Place<'_> {
+    /// Sends a line, without its end.
+    pub(super) fn send(self, mut line: Vec<u8>) {
+        line.push(b'\n');
+        self.0.send(line.into());
     }
 }
 
@@ -95,9 +102,35 @@ impl HttpBody for Sent {
         Poll::Ready(match ready!(self.receiver.poll_recv(cx)) {
             Some(line) => Some(Ok(Frame::data(line))),
             None => self
-                .cut_off
+                .missing
                 .swap(false, Ordering::Acquire)
                 .then_some(Err(CutOff)),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_was_not_finished_does_not_look_like_a_whole_one() {
+        for finished in [true, false] {
+            let (mut lines, response) = answer();
+            lines.place().await.unwrap().send(b"{}".to_vec());
+            if finished {
+                lines.finish();
+            } else {
+                drop(lines);
+            }
+            let mut body = response.into_body();
+            let line = body.frame().await.unwrap().unwrap();
+            assert_eq!(line.into_data().unwrap(), "{}\n");
+            let end = body.frame().await;
+            assert_eq!(end.is_none(), finished);
+            assert!(finished || end.unwrap().is_err());
+        }
     }
 }

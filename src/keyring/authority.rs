@@ -192,10 +192,16 @@ pub(crate) fn create(
     if !power.reaches(&record.owner) || !power.covers_key(&record) {
         return Err(Refusal::ExceedsCaller);
     }
-    if rows.digest_holder.is_some() || rows.digest_ended {
+    let holder = rows.digest_holder.as_ref();
+    if holder.is_some_and(|holder| holder.owner == record.owner) {
         return Err(Refusal::DigestTaken);
     }
+    // Before it is told that others have, or had, the digest: whoever can make no key could try
+    // digests without limit.
     limits.permit_one_more(rows)?;
+    if holder.is_some() || rows.digest_ended {
+        return Err(Refusal::DigestTaken);
+    }
     let replay = draft.request.map(|request| Replay {
         request,
         made: record.id.clone(),

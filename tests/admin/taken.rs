@@ -262,10 +262,12 @@ async fn whoever_tries_digests_of_others_comes_to_the_mint_limit() {
 #[tokio::test]
 async fn whoever_can_make_no_key_is_told_of_no_digest() {
     let hour = Duration::from_hours(1);
-    let full = Policy::new().mint_limit(2, hour).live_keys_per_owner(1);
+    let full = Policy::new().live_keys_per_owner(1);
+    let full_and_slow = full.clone().mint_limit(2, hour);
     let poor = Policy::new().entitlement(async |_| Ok::<_, Infallible>(false));
     for (policy, told) in [
         (full, (409, "key_limit_reached")),
+        (full_and_slow, (409, "key_limit_reached")),
         (poor, (403, "entitlement_required")),
     ] {
         for world in under(policy).await {
