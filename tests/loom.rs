@@ -8,7 +8,7 @@
 #[path = "../src/keyring/freshness.rs"]
 mod freshness;
 
-mod atomic {
+mod concurrency {
     pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
 }
 

@@ -6,8 +6,7 @@
 //! it makes of the answer, is in `look_up`.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
@@ -15,6 +14,7 @@ use tokio::time::timeout;
 
 use super::Inner;
 use super::authorize::{Question, Unavailable};
+use super::concurrency::{AtomicUsize, Mutex, MutexGuard, Ordering, spawn};
 use super::epoch::Epoch;
 use crate::clock::BootTime;
 use crate::principal::Known;
@@ -156,7 +156,7 @@ impl Flights {
             sender,
             landed: false,
         };
-        tokio::spawn(flight.fly());
+        spawn(flight.fly());
         Ok(arrival)
     }
 

@@ -1,6 +1,6 @@
 //! The freshness core: which remembered answers may still be believed.
 //!
-//! std only, and its atomics come through `super::atomic`, so that `tests/loom.rs` can compile
+//! std only, and its atomics come through `super::concurrency`, so that `tests/loom.rs` can compile
 //! this very file against loom and try every interleaving of request, sync and write.
 //!
 //! Each key belongs to one of a fixed number of shards. A shard has two *tags*: the highest
@@ -9,7 +9,7 @@
 //! tag that was read before its look-up began and is believed only while the tag is still equal.
 //! Nothing is ever removed to invalidate: an answer that lands late lands with an old tag.
 
-use super::atomic::{AtomicU64, Ordering};
+use super::concurrency::{AtomicU64, Ordering};
 
 /// What a change in the store may have falsified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

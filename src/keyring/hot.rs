@@ -11,8 +11,9 @@
 use std::hash::BuildHasher;
 use std::sync::{Arc, OnceLock};
 
-use arc_swap::{ArcSwapOption, Guard};
+use arc_swap::Guard;
 
+use super::concurrency::ArcSwapOption;
 use crate::clock::BootTime;
 use crate::key::{DigestHasherBuilder, KeyDigest};
 use crate::principal::Known;
@@ -125,6 +126,7 @@ impl HotTable {
 mod tests {
     use super::*;
     use crate::keyring::cache::tests::known;
+    use crate::keyring::concurrency::on_every_schedule;
 
     /// Two keys that share a place.
     fn neighbours(table: &HotTable) -> (Arc<Known>, Arc<Known>) {
@@ -165,6 +167,34 @@ mod tests {
         assert!(table.get(&new.digest, 5).is_some());
         table.drop_entry(&new);
         assert!(table.get(&new.digest, 5).is_none());
+    }
+
+    #[test]
+    fn two_at_one_place_are_not_taken_for_each_other_on_any_schedule() {
+        let found = DigestHasherBuilder::new().unwrap();
+        let (old, new) = neighbours(&HotTable::beside(1, found.clone()));
+        on_every_schedule(move || {
+            let table = Arc::new(HotTable::beside(1, found.clone()));
+            table.put(&old);
+            let on_a_thread = |work: fn(&HotTable, &Arc<Known>), known: &Arc<Known>| {
+                let (table, known) = (Arc::clone(&table), Arc::clone(known));
+                shuttle::thread::spawn(move || work(&table, &known))
+            };
+            let is_itself = |table: &HotTable, known: &Arc<Known>| {
+                let found = table.get(&known.digest, known.tag);
+                assert!(found.is_none_or(|found| Arc::ptr_eq(&found, known)));
+            };
+            let threads = [
+                on_a_thread(is_itself, &old),
+                on_a_thread(is_itself, &new),
+                on_a_thread(HotTable::put, &new),
+                on_a_thread(HotTable::drop_entry, &old),
+            ];
+            for thread in threads {
+                thread.join().unwrap();
+            }
+            assert!(table.get(&new.digest, 5).is_some(), "it has the place");
+        });
     }
 
     #[test]

@@ -7,12 +7,12 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::concurrency::{AtomicU64, Ordering};
 use crate::clock::{BootTime, Clock};
 use crate::key::KeyDigest;
 use crate::store::{KeyStore, Use};
@@ -190,6 +190,7 @@ async fn write_batch(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keyring::concurrency::on_every_schedule;
 
     fn at(seconds: u64) -> BootTime {
         BootTime::from_nanos(seconds * 1_000_000_000)
@@ -204,6 +205,19 @@ mod tests {
         assert!(!usage.wins(at(300), debounce));
         assert!(usage.wins(at(301), debounce));
         assert!(!usage.wins(at(302), debounce));
+    }
+
+    #[test]
+    fn of_a_crowd_that_finds_the_interval_over_one_notes_it_on_every_schedule() {
+        on_every_schedule(|| {
+            let usage = Arc::new(Usage::noted_at(at(1)));
+            let crowd = [(); 3].map(|()| {
+                let usage = Arc::clone(&usage);
+                shuttle::thread::spawn(move || usage.wins(at(301), 300 * 1_000_000_000))
+            });
+            let won = crowd.map(|one| one.join().unwrap());
+            assert_eq!(won.iter().filter(|&&won| won).count(), 1);
+        });
     }
 
     #[test]

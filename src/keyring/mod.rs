@@ -4,10 +4,6 @@
 //! What may be believed is decided in `freshness` and kept in step by `sync`; what changes
 //! keys is in `authority` and `writes`.
 
-mod atomic {
-    //! The atomics of the freshness core; `tests/loom.rs` puts loom's in their place.
-    pub(super) use std::sync::atomic::{AtomicU64, Ordering};
-}
 mod agreement;
 mod authority;
 mod authorize;
@@ -16,6 +12,8 @@ mod builder;
 mod cache;
 mod caller;
 mod change;
+#[cfg_attr(test, path = "tests/scheduled.rs")]
+mod concurrency;
 mod cooldown;
 mod declared;
 mod epoch;

@@ -4,7 +4,6 @@
 //! the next sync come sooner; they carry no truth, so that one that is lost, doubled or forged
 //! costs time at most.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Inner;
+use super::concurrency::{AtomicU64, Ordering, spawn};
 use super::history::{Break, Continuity, alarm, continuity};
 use super::idle::wait_for_request;
 use super::timeline::Followed;
@@ -157,7 +157,7 @@ impl Inner {
 async fn on_its_own(
     sync: impl Future<Output = Result<(), Arc<StoreError>>> + Send + 'static,
 ) -> Result<(), Arc<StoreError>> {
-    tokio::spawn(sync).await.unwrap_or_else(|panic| {
+    spawn(sync).await.unwrap_or_else(|panic| {
         let context = "a sync panicked";
         let error = StoreError::new(StoreErrorKind::Corrupt, context).caused_by(panic);
         tracing::error!(error = &error as &dyn std::error::Error, "a sync failed");

@@ -1,11 +1,9 @@
 //! The lock under which the history that a keyring follows moves on, from sync to sync, by writes of
 //! its own, and from one epoch to the next.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
-use arc_swap::ArcSwap;
-
+use super::concurrency::{ArcSwap, AtomicU64, Mutex, MutexGuard, Ordering};
 use super::epoch::{CacheSizes, Epoch, Start};
 use super::own_writes::OwnWrites;
 use crate::store::{Change, Position, StoreId, Touched, Where};

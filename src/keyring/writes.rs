@@ -8,6 +8,7 @@ use tracing::Instrument as _;
 
 use super::Inner;
 use super::change::KeyChange;
+use super::concurrency::spawn;
 use super::history::{Break, alarm};
 use super::timeline::{Fit, Followed, Write};
 use crate::key::{KeyDigest, NotAHint};
@@ -109,7 +110,7 @@ impl Inner {
             }
             result
         };
-        let task = tokio::spawn(work.in_current_span());
+        let task = spawn(work.in_current_span());
         let transacted = match timeout(PATIENCE, task).await {
             Ok(Ok(Ok(transacted))) => transacted,
             Ok(Ok(Err(error))) if error.kind() == StoreErrorKind::OutcomeUnknown => {

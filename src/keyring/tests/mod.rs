@@ -32,6 +32,7 @@ mod restore;
 mod retention;
 mod roles;
 mod rotation;
+mod schedules;
 mod seen_revoked;
 #[cfg(feature = "admin")]
 mod sessions;
