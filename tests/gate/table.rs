@@ -4,13 +4,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::any;
-use bytes::Bytes;
-use http::{Request, StatusCode, Version};
-use http_body_util::{BodyExt as _, Empty};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use http::StatusCode;
 use portcullis::{ApiKeyLayer, Principal, require_all, require_any};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 
 use crate::ground::Ground;
 use crate::wire::{Answer, Server, line};
@@ -482,86 +478,4 @@ async fn foreign_bearer_tokens_pass_and_ours_are_judged() {
     ]
     .map(|(name, lines, expected)| (name, "/thing", lines, expected));
     assert_all(&server, &rows).await;
-}
-
-#[tokio::test]
-async fn the_answers_are_the_same_over_http_2() {
-    let ground = Ground::new().await;
-    let server = Server::start(app(ApiKeyLayer::new(ground.keyring.clone()))).await;
-    let key = ground.key(&[]).await;
-    let scope = Refusal::scope(r#"Bearer realm="api", error="insufficient_scope", scope="a b:x""#);
-    let rows: [(&str, &str, &[&str], Option<Refusal>); 8] = [
-        ("no header", "/thing", &[], Some(MISSING)),
-        ("Basic", "/thing", &["Basic YTpi"], Some(MISSING)),
-        (
-            "a tab",
-            "/thing",
-            &[&format!("Bearer\t{key}")],
-            Some(UNREADABLE),
-        ),
-        (
-            "twice",
-            "/thing",
-            &[&format!("Bearer {key}"), "Basic YTpi"],
-            Some(UNREADABLE),
-        ),
-        (
-            "an unknown key",
-            "/thing",
-            &[&format!("Bearer {}", ground.unknown_key())],
-            Some(DEAD),
-        ),
-        (
-            "too long",
-            "/thing",
-            &[&format!("Bearer {}", "x".repeat(9000))],
-            Some(DEAD),
-        ),
-        ("no scope", "/all", &[&format!("Bearer {key}")], Some(scope)),
-        ("a good key", "/thing", &[&format!("Bearer {key}")], None),
-    ];
-    let stream = TcpStream::connect(server.address).await.unwrap();
-    let (mut client, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-            .await
-            .unwrap();
-    let connection = tokio::spawn(connection);
-    for (name, target, values, expected) in rows {
-        for method in ["GET", "HEAD", "POST"] {
-            let uri = format!("http://{}{target}", server.address);
-            let mut request = Request::builder().method(method).uri(uri);
-            for value in values {
-                request = request.header("authorization", *value);
-            }
-            let request = request.body(Empty::<Bytes>::new()).unwrap();
-            let (parts, body) = client.send_request(request).await.unwrap().into_parts();
-            assert_eq!(parts.version, Version::HTTP_2);
-            let body = body.collect().await.unwrap().to_bytes();
-            let answer = Answer {
-                status: parts.status.as_u16(),
-                headers: parts
-                    .headers
-                    .iter()
-                    .filter(|(name, _)| *name != "date")
-                    .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
-                    .collect(),
-                body: String::from_utf8(body.to_vec()).unwrap(),
-            };
-            let Some(refusal) = expected else {
-                assert_eq!(answer.status, 200, "{name}");
-                continue;
-            };
-            let problem = refusal.problem();
-            if method == "HEAD" {
-                assert_eq!(answer.body, "", "{name}");
-                let length = answer.one("content-length").unwrap().parse().unwrap();
-                refusal.assert(name, &answer, length);
-            } else {
-                refusal.assert(name, &answer, answer.body.len());
-                let body: Value = serde_json::from_str(&answer.body).unwrap();
-                assert_eq!(body, problem, "{name}");
-            }
-        }
-    }
-    connection.abort();
 }

@@ -133,6 +133,7 @@ const IDENTITIES: Family = (
         "x-auth-request-email",
         "x-authenticated-user",
         "x-authenticated-userid",
+        "x-api-consumer",
         "x-consumer-id",
         "x-consumer-username",
         "x-credential-identifier",
@@ -261,7 +262,8 @@ const CREDENTIALS: [Family; 2] = [
 ];
 
 /// Who asks, and what for: a check that lets probes, previews or cached copies pass.
-const CIRCUMSTANCES: [Family; 6] = [
+const CIRCUMSTANCES: [Family; 7] = [
+    (&["via", "expect"], &["1.1 localhost"]),
     (
         &["user-agent"],
         &[

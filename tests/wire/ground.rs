@@ -140,7 +140,7 @@ fn credentials(headers: &HeaderMap) -> String {
 
 /// A server, until it is dropped.
 pub(crate) struct Server {
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     task: JoinHandle<()>,
 }
 

@@ -38,6 +38,8 @@ pub(crate) struct Connection {
     stream: TcpStream,
     read: Vec<u8>,
     next: u32,
+    /// The code with which the server has last cut off a stream, or all of them (section 7).
+    pub(crate) error: Option<u32>,
 }
 
 struct Frame {
@@ -74,6 +76,7 @@ impl Connection {
             stream,
             read: Vec::new(),
             next: 1,
+            error: None,
         }
     }
 
@@ -90,8 +93,24 @@ impl Connection {
             streams.insert(self.next, stream);
             self.next += 2;
         }
+        self.exchange(&bytes, streams).await
+    }
+
+    /// Sends a request without a body that consists of these fields, as they are.
+    pub(crate) async fn send_fields(&mut self, fields: &[(&str, &str)]) -> Outcome {
+        let mut block = Vec::new();
+        for (name, value) in fields {
+            hpack::write(&mut block, name.as_bytes(), value.as_bytes());
+        }
+        let bytes = frame(HEADERS, END_STREAM | END_HEADERS, self.next, &block);
+        let streams = BTreeMap::from([(self.next, Stream::default())]);
+        self.next += 2;
+        self.exchange(&bytes, streams).await.remove(0)
+    }
+
+    async fn exchange(&mut self, bytes: &[u8], mut streams: BTreeMap<u32, Stream>) -> Vec<Outcome> {
         // An answer may come although the server has not read all that was sent.
-        let _ = self.stream.write_all(&bytes).await;
+        let _ = self.stream.write_all(bytes).await;
         while streams.values().any(|stream| stream.ended.is_none()) {
             let Some(frame) = self.receive().await else {
                 break;
@@ -107,6 +126,7 @@ impl Connection {
             SETTINGS if !is_ack => self.reply(SETTINGS, ACK, &[]).await,
             PING if !is_ack => self.reply(PING, ACK, &frame.payload).await,
             GOAWAY => {
+                self.error = Some(code(&frame.payload[4..]));
                 let last = u32::from_be_bytes(frame.payload[..4].try_into().unwrap());
                 for (_, stream) in streams.range_mut(last + 1..) {
                     stream.ended = Some(Ended::Cut);
@@ -116,6 +136,9 @@ impl Connection {
                 if frame.kind == DATA && !frame.payload.is_empty() {
                     let length = u32::try_from(frame.payload.len()).unwrap();
                     self.reply(WINDOW_UPDATE, 0, &length.to_be_bytes()).await;
+                }
+                if frame.kind == RST_STREAM {
+                    self.error = Some(code(&frame.payload));
                 }
                 if let Some(stream) = streams.get_mut(&frame.stream) {
                     stream.take(frame);
@@ -188,6 +211,10 @@ impl Stream {
         assert!(!self.is_head || answer.body.is_empty(), "HEAD has no body");
         Outcome::Answered(answer)
     }
+}
+
+fn code(bytes: &[u8]) -> u32 {
+    u32::from_be_bytes(bytes[..4].try_into().unwrap())
 }
 
 fn frames(request: &Request, stream: u32) -> Vec<u8> {

@@ -29,6 +29,7 @@ mod every_setting;
 mod long_credentials;
 mod many_callers;
 mod near_misses;
+mod of_http2;
 mod other_headers;
 mod preflight;
 mod repeated_lines;

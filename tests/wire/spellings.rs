@@ -7,9 +7,9 @@ use crate::client::{BOTH, Client, Protocol};
 use crate::ground::{Ground, Marks, Server, unknown_key};
 use crate::message::{Outcome, Request};
 
-const METHODS: [&str; 12] = [
+const METHODS: [&str; 14] = [
     "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "QUERY",
-    "get", "BREW",
+    "get", "BREW", "HEADX", "M-SEARCH",
 ];
 
 /// Where a request gets to, with a good key.
@@ -27,7 +27,7 @@ use Reaches::{NoRequest, Nobody, Private, Public};
 
 /// `{p}` is the path of a protected handler, of which `{s}` is the last segment, and `{o}` is an
 /// open one. There are handlers one segment further down, too.
-const SPELLINGS: [(&str, Reaches); 64] = [
+const SPELLINGS: [(&str, Reaches); 65] = [
     ("{p}", Private),
     ("{p}?", Private),
     ("{p}?x=1&public=true", Private),
@@ -59,6 +59,7 @@ const SPELLINGS: [(&str, Reaches); 64] = [
     ("//{p}", Nobody),
     ("/.{p}", Nobody),
     ("/%2e{p}", Nobody),
+    ("/%2f{s}", Nobody),
     ("/x/..{p}", Nobody),
     ("{o}/..{p}", Nobody),
     ("{o}/%2e%2e{p}", Nobody),
@@ -95,11 +96,12 @@ const SPELLINGS: [(&str, Reaches); 64] = [
 ];
 
 /// In HTTP/1.1 a target may be a whole URL, and a server has to take it (RFC 9112 section 3.2.2).
-const OF_HTTP1: [(&str, Reaches); 8] = [
+const OF_HTTP1: [(&str, Reaches); 9] = [
     ("http://gate.test{p}", Private),
     ("http://gate.test{p}?x", Private),
     ("http://elsewhere.test{p}", Private),
     ("https://gate.test:1{p}", Private),
+    ("http://user:pass@gate.test{p}", Private),
     ("http://gate.test/{p}", Nobody),
     ("http://gate.test{o}/..{p}", Nobody),
     ("http://gate.test{o}", Public),
