@@ -155,18 +155,31 @@ fn no_keyring_of_a_test_is_forgotten() {
         "canary::listen()",
         "canary::take_log()",
         "store_of_keyring()",
-        "Ground::new(",
+        "canary::in_a_log",
+        "canary::nothing_in_a_log(",
     ];
+    let listens = |path: &Path, text: &str| {
+        // A ground listens for whatever stands on it, where it does.
+        let ground = path.with_file_name("ground.rs");
+        let of_ground = text
+            .contains("Ground::new(")
+            .then(|| fs::read_to_string(ground));
+        let of_ground = of_ground.and_then(Result::ok).unwrap_or_default();
+        [text, &of_ground]
+            .iter()
+            .any(|text| listens.iter().any(|listens| text.contains(listens)))
+    };
     let (mut keyrings, mut forgotten) = (0, Vec::new());
-    // This file is about the words that it looks for.
-    for path in files
-        .iter()
-        .filter(|path| !path.ends_with("tests/canary.rs"))
-    {
+    // This file is about the words that it looks for. And nobody listens to the tests on the wire:
+    // with all that hyper and h2 have to say of a hundred thousand requests they would take many
+    // times as long. What they send is sent by `tests/gate` and `tests/server`, too, in smaller numbers.
+    let left_out = [tests.join("canary.rs"), tests.join("wire/ground.rs")];
+    for path in files.iter().filter(|path| !left_out.contains(path)) {
         let text = fs::read_to_string(path).unwrap();
-        if text.contains("Keyring::builder(") {
+        // Made here, or by a process that is started here.
+        if text.contains("Keyring::builder(") || text.contains(".join(\"examples\")") {
             keyrings += 1;
-            if !listens.iter().any(|listens| text.contains(listens)) {
+            if !listens(path, &text) {
                 forgotten.push(path);
             }
         }

@@ -2,6 +2,9 @@
 //! --replicas 3`. What it does and prints is explained in `docs/faults.md`.
 
 #[cfg(unix)]
+#[path = "../canary/mod.rs"]
+mod canary;
+#[cfg(unix)]
 mod long_run;
 #[cfg(unix)]
 mod runner;

@@ -5,6 +5,8 @@
 
 #![cfg(unix)]
 
+#[path = "../canary/mod.rs"]
+mod canary;
 mod cut_off;
 mod each_fault;
 mod ground;

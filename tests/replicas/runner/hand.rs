@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::process::Command;
 
+use crate::canary;
 use crate::runner::cluster::Cluster;
 
 #[derive(Clone, Debug)]
@@ -27,6 +28,7 @@ impl Hand {
         dump.args(["--no-owner", "--dbname", &self.database, "--file"])
             .arg(&file);
         run(dump).await.unwrap();
+        canary::absent_from_a_database("a dump", std::fs::read(&file).unwrap());
         file
     }
 

@@ -11,6 +11,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::canary;
 use crate::runner::client::ADMIN_TOKEN;
 
 /// How long a process may take to start or to end.
@@ -52,6 +53,7 @@ impl Setup {
             "there is no {}: run cargo build --examples",
             program.display()
         );
+        canary::know(ADMIN_TOKEN);
         let mut process = Command::new(program)
             .env_clear()
             .env("PORTCULLIS_ADDR", "127.0.0.1:0")
@@ -133,6 +135,7 @@ impl Log {
             async move {
                 let mut read = BufReader::new(pipe).lines();
                 while let Ok(Some(line)) = read.next_line().await {
+                    canary::nothing_in_a_log(&line);
                     lines.lock().unwrap().push(line);
                     let _ = more.send(());
                 }

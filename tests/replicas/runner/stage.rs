@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::canary;
 use crate::runner::chance::Chance;
 use crate::runner::client::{Client, Reply, admin, get};
 use crate::runner::history::{
@@ -126,6 +127,7 @@ impl Stage {
     }
 
     fn add_secret(&self, key: KeyNumber, text: &str) -> SecretNumber {
+        canary::know(text);
         let mut cast = self.cast();
         let number = SecretNumber(cast.secrets.len());
         cast.secrets.push((key, text.into()));
