@@ -1,4 +1,6 @@
-//! A swap of the epoch against a write. The timeline is modelled: its pointer is a lock here.
+//! A swap of the epoch against a write. The timeline is modelled: its pointer is a lock here,
+//! since loom knows none of the pointers that are swapped in the real one. That one is run on many
+//! schedules in `src/keyring/tests/schedules.rs`.
 
 use loom::sync::{Arc, Mutex};
 use loom::thread;

@@ -91,40 +91,6 @@ fn all(threads: impl IntoIterator<Item = JoinHandle<()>>) {
     }
 }
 
-#[test]
-fn a_revocation_holds_once_it_is_answered() {
-    on_every_schedule(|| {
-        let world = World::new();
-        all([
-            world.on_a_thread(World::ask),
-            world.on_a_thread(|world| {
-                world.ask();
-                world.ask();
-            }),
-            world.on_a_thread(World::revoke),
-            world.on_a_thread(|world| block_on(world.replica.sync())),
-        ]);
-        world.is_revoked();
-    });
-}
-
-#[test]
-fn a_revocation_holds_though_all_that_is_remembered_is_replaced_meanwhile() {
-    on_every_schedule(|| {
-        let world = World::new();
-        world.ask();
-        all([
-            world.on_a_thread(World::ask),
-            world.on_a_thread(World::revoke),
-            world.on_a_thread(|world| {
-                world.replica.keyring.inner.timeline.forget();
-                block_on(world.replica.sync());
-            }),
-        ]);
-        world.is_revoked();
-    });
-}
-
 /// The tags do not move by it, since nobody knows to what. The epoch does.
 #[test]
 fn a_revocation_holds_whose_answer_from_the_store_was_lost() {
