@@ -94,10 +94,9 @@ impl Recorder {
     }
 
     /// The median of what the rounds gave.
-    pub fn rounds(&mut self, group: &str, case: &str, figure: &str, mut values: Vec<f64>) {
-        values.sort_by(f64::total_cmp);
-        let at = |share: usize| values[(values.len() - 1) * share / 4];
-        self.push(group, case, figure, at(2), Some((at(1), at(3))));
+    pub fn rounds(&mut self, group: &str, case: &str, figure: &str, values: Vec<f64>) {
+        let (low, median, high) = quartiles(values);
+        self.push(group, case, figure, median, Some((low, high)));
     }
 
     /// What a figure also depends on.
@@ -143,6 +142,13 @@ impl Recorder {
     pub fn figures(&self) -> &[Figure] {
         &self.figures
     }
+}
+
+/// The lower quartile, the median and the upper quartile.
+pub fn quartiles(mut values: Vec<f64>) -> (f64, f64, f64) {
+    values.sort_by(f64::total_cmp);
+    let at = |share: usize| values[(values.len() - 1) * share / 4];
+    (at(1), at(2), at(3))
 }
 
 /// Reads results files. Of a figure that is there more than once the last counts.
