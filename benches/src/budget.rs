@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use serde::Deserialize;
 
-use crate::record::{Figure, find, number};
+use crate::figures::{find, number};
+use crate::record::Figure;
 
 /// `budget.toml`.
 #[derive(Clone, Debug, Deserialize)]

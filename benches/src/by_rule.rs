@@ -3,6 +3,8 @@
 //! So that five million keys can be remembered without being kept a second time beside what is
 //! measured, and so that a million junk keys can be told from good ones when they are counted.
 
+mod row;
+
 use std::fmt;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -10,14 +12,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use portcullis::allowed_ips::AllowedIps;
-use portcullis::key::{KeyDigest, KeyHint, KeyId};
-use portcullis::scope::ScopeSet;
+use portcullis::key::{KeyDigest, KeyId};
 use portcullis::store::{
-    Decide, EventQuery, FoundKey, KeyName, KeyRecord, KeyStore, ListQuery, LookUp, Metadata,
-    Nudges, Owner, Position, Provenance, Pruned, Read, RecordedEvent, Retention, Revocation,
-    Source, StoreError, StoreErrorKind, StoreId, Subjects, SyncReport, Transacted, Use,
+    Decide, EventQuery, KeyRecord, KeyStore, ListQuery, LookUp, Nudges, Position, Pruned, Read,
+    RecordedEvent, Retention, Source, StoreError, StoreErrorKind, StoreId, Subjects, SyncReport,
+    Transacted, Use,
 };
 use portcullis::timestamp::Timestamp;
+
+pub use self::row::Life;
+use self::row::row;
 
 const ID: StoreId = StoreId([1; 16]);
 const REVISION: u64 = 1;
@@ -25,19 +29,6 @@ const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
 /// Whether there is a key, and of which kind.
 type Rule = dyn Fn(&KeyDigest) -> Option<Life> + Send + Sync;
-
-/// What became of a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Life {
-    /// It may be used.
-    Good,
-    /// Somebody has revoked it.
-    Revoked,
-    /// Somebody has switched it off.
-    Disabled,
-    /// Its time is over.
-    Expired,
-}
 
 /// See the module. Clones share their counts.
 #[derive(Clone)]
@@ -113,40 +104,6 @@ impl ByRule {
 impl fmt::Debug for ByRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ByRule").finish_non_exhaustive()
-    }
-}
-
-/// What a row of a usual key looks like: texts of the usual lengths, each allocated as reading a
-/// row would.
-fn row(digest: &KeyDigest, life: Life, store: &ByRule) -> FoundKey {
-    let number = digest.as_bytes().first_chunk().copied();
-    let number = u64::from_be_bytes(number.unwrap_or_default());
-    FoundKey {
-        record: KeyRecord {
-            id: format!("key_{number:022}").parse::<KeyId>().unwrap(),
-            name: KeyName::parse("nightly export").unwrap(),
-            owner: Owner::parse(&format!("customer-{:04}", number % store.owners)).unwrap(),
-            environment: "live".parse().unwrap(),
-            hint: KeyHint::from_stored("acme_live_3Jd4").unwrap(),
-            scopes: ScopeSet::from_stored("reports:read reports:write").unwrap(),
-            roles: portcullis::scope::RoleSet::empty(),
-            resources: None,
-            allowed_ips: store.allowed_ips.clone(),
-            enabled: life != Life::Disabled,
-            created_at: NOW,
-            created_by: Provenance::System,
-            expires_at: (life == Life::Expired).then_some(NOW),
-            revoked: (life == Life::Revoked).then_some(Revocation {
-                at: NOW,
-                by: Provenance::System,
-                reason: None,
-            }),
-            metadata: Metadata::default(),
-            last_used_at: None,
-            previous: None,
-        },
-        secret_expires_at: None,
-        secret_last_used_at: None,
     }
 }
 

@@ -4,6 +4,7 @@ pub mod budget;
 pub mod by_rule;
 pub mod call;
 pub mod cases;
+pub mod figures;
 pub mod floor;
 pub mod guard;
 pub mod harness;

@@ -5,12 +5,13 @@ use std::process::ExitCode;
 
 use portcullis_bench::budget::Budget;
 use portcullis_bench::cases::{Group, Kind, groups, map};
+use portcullis_bench::figures::table;
 use portcullis_bench::guard::guard;
 use portcullis_bench::harness::Effort;
 use portcullis_bench::instructions::Counter;
 use portcullis_bench::lock;
 use portcullis_bench::machine::Machine;
-use portcullis_bench::record::{Recorder, read, table};
+use portcullis_bench::record::{Recorder, read};
 use portcullis_bench::trace::Profile;
 use portcullis_bench::world::World;
 

@@ -22,7 +22,8 @@ use std::fmt::Write as _;
 
 use self::places::{bars, budget, lines, machine, table, unexplained};
 use crate::budget::{Budget, Verdict};
-use crate::record::{Figure, Results, find, number};
+use crate::figures::{find, number};
+use crate::record::{Figure, Results};
 
 /// A page and its plots by name.
 pub struct Page {

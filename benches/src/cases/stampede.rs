@@ -20,7 +20,7 @@ use tower::Service;
 
 use super::{Group, Kind};
 use crate::by_rule::ByRule;
-use crate::record::number;
+use crate::figures::number;
 use crate::world::{World, bare, header};
 use crate::{call, keys};
 

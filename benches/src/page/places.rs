@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::NOT_MEASURED;
 use crate::budget::{Budget, Verdict};
-use crate::record::{Figure, LeftOut, Results, find, number, pivot};
+use crate::figures::{find, number, pivot};
+use crate::record::{Figure, LeftOut, Results};
 use crate::svg::{self, Bar, Series};
 
 pub(super) fn machine(results: &Results) -> String {

@@ -11,8 +11,9 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use portcullis_bench::figures::table;
 use portcullis_bench::machine::Machine;
-use portcullis_bench::record::{Recorder, quartiles, table};
+use portcullis_bench::record::{Recorder, quartiles};
 
 use crate::nginx::nginx;
 use crate::server::{OPEN, Server, VARIANTS, serve};

@@ -7,8 +7,9 @@ use std::process::Command;
 use std::time::Duration;
 use std::{fs, thread};
 
+use portcullis_bench::figures::table;
 use portcullis_bench::machine::Machine;
-use portcullis_bench::record::{Recorder, table};
+use portcullis_bench::record::Recorder;
 
 use crate::server::{NO_CONTENT, OPEN, Server, time};
 use crate::wrk::{version, wrk};
