@@ -5,6 +5,7 @@ use serde::Deserialize;
 use crate::record::Recorder;
 
 const LOCK: &str = include_str!("../Cargo.lock");
+const MANIFEST: &str = include_str!("../Cargo.toml");
 
 /// Who is measured or stands below it: the package that names it, it, and what to say of it.
 const SHOWN: [(&str, &str, &str); 8] = [
@@ -37,8 +38,23 @@ pub fn note(recorder: &mut Recorder) {
     for (dependent, name, what) in SHOWN {
         let version = lock.version(dependent, name);
         let version = version.unwrap_or_else(|| panic!("{dependent} names no {name}"));
-        recorder.tool(name, &format!("{version}{what}"));
+        // It has two implementations of its cryptography, and which one it is a feature says.
+        let features = if name == "jsonwebtoken" {
+            format!(" ({})", features(MANIFEST, name))
+        } else {
+            String::new()
+        };
+        recorder.tool(name, &format!("{version}{features}{what}"));
     }
+}
+
+/// The features that a dependency is asked for with.
+fn features(manifest: &str, name: &str) -> String {
+    let manifest: toml::Table = toml::from_str(manifest).expect("cargo reads it");
+    let features = manifest["dependencies"][name]["features"].as_array();
+    let features = features.into_iter().flatten();
+    let names: Vec<&str> = features.filter_map(toml::Value::as_str).collect();
+    names.join(", ")
 }
 
 impl Lock {
@@ -85,6 +101,13 @@ mod tests {
         assert_eq!(lock.version("bench", "axum"), Some("0.8.9"));
         assert_eq!(lock.version("bench", "sha2"), Some("0.11.1"));
         assert_eq!(lock.version("bench", "moka"), None);
+    }
+
+    #[test]
+    fn features_are_those_of_the_manifest() {
+        let manifest = "[dependencies]\njwt = { version = \"1\", features = [\"a\", \"b\"] }";
+        assert_eq!(features(manifest, "jwt"), "a, b");
+        assert!(features(MANIFEST, "jsonwebtoken").contains("crypto"));
     }
 
     #[test]

@@ -42,7 +42,7 @@ fn measure(world: &mut World) {
         "portcullis, unknown key, remembered",
         load(world, bare(&nobody), credentials(UNKNOWN), no),
     ));
-    let scaled = scale(world, &loads);
+    let scaled = scale(&loads, world.effort.rounds);
     let recorder = &mut world.recorder;
     for ((case, _), own) in loads.iter().zip(&scaled) {
         let [one, two] = own.clone();
@@ -71,9 +71,9 @@ pub(super) fn hits(world: &World) -> Vec<(&'static str, Load)> {
 }
 
 /// Runs each on one thread and on two, in every round.
-pub(super) fn scale(world: &World, loads: &[(&str, Load)]) -> Vec<[Vec<f64>; 2]> {
+pub(super) fn scale(loads: &[(&str, Load)], rounds: usize) -> Vec<[Vec<f64>; 2]> {
     let mut rows = vec![[const { Vec::new() }; 2]; loads.len()];
-    for _ in 0..world.effort.rounds {
+    for _ in 0..rounds {
         for ((_, load), [one, two]) in loads.iter().zip(&mut rows) {
             one.push(load(1));
             two.push(load(2));
