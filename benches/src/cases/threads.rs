@@ -27,6 +27,10 @@ const NOTHING: &str = "no layer";
 type Load = Box<dyn Fn(usize) -> f64>;
 
 fn measure(world: &mut World) {
+    if cores().len() < 2 {
+        let recorder = &mut world.recorder;
+        recorder.left_out("two threads on two cores", "there is one core");
+    }
     let nobody = world.keyring(ByRule::no_key(), |builder| {
         builder.unknown_lookups(1_000_000, 1_000_000)
     });
@@ -144,8 +148,12 @@ where
 /// Binds this thread to a core of its own, where there is one: two threads that share one for a
 /// moment look like a lock.
 fn bind(thread: usize) {
-    let cores = core_affinity::get_core_ids().unwrap_or_default();
-    if let Some(core) = cores.get(thread) {
-        core_affinity::set_for_current(*core);
+    if let Some(core) = cores().get(thread) {
+        let bound = core_affinity::set_for_current(*core);
+        assert!(bound, "a core that it may run on was refused to a thread");
     }
+}
+
+fn cores() -> Vec<core_affinity::CoreId> {
+    core_affinity::get_core_ids().unwrap_or_default()
 }
