@@ -76,7 +76,7 @@ mod with_moka {
 
 #[cfg(portcullis_quick_cache)]
 mod with_quick_cache {
-    use quick_cache::{DefaultLifecycle, UnitWeighter, sync};
+    use quick_cache::{UnitWeighter, sync};
 
     use super::{DigestHasherBuilder, Duration, KeyDigest, Map};
 
@@ -89,7 +89,7 @@ mod with_quick_cache {
         /// nothing is believed for longer; what nobody asks for stays until there is no room.
         fn new(capacity: u64, _: Duration, hasher: DigestHasherBuilder) -> Self {
             let entries = usize::try_from(capacity).unwrap_or(usize::MAX);
-            let lifecycle = DefaultLifecycle::default();
+            let lifecycle = sync::DefaultLifecycle::default();
             Self(sync::Cache::with(
                 entries,
                 capacity,
