@@ -1,6 +1,6 @@
 //! What the cache asks of a map: all that another one would have to do in moka's place.
 //!
-//! moka is what is shipped. That quick_cache can stand there as well is for the benchmark alone,
+//! moka is what is shipped. That `quick_cache` can stand there as well is for the benchmark alone,
 //! which says what moka costs; a flag of the compiler and not a feature, so that nobody's
 //! dependencies have it.
 
