@@ -1,17 +1,12 @@
-//! The budget, line by line, and the guard on instructions.
+//! The budget, line by line.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use http::StatusCode;
 use serde::Deserialize;
 
-use crate::harness::Case;
-use crate::instructions::{Counter, between};
-use crate::keys;
-use crate::peers::layered;
-use crate::record::{Figure, find, number};
-use crate::world::{Nothing, World, bare, credentials, each, header, open, served, without};
+use crate::figures::{find, number};
+use crate::record::Figure;
 
 /// `budget.toml`.
 #[derive(Clone, Debug, Deserialize)]
@@ -42,8 +37,8 @@ pub struct Line {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Guard {
-    slack_percent: f64,
-    instructions: BTreeMap<String, f64>,
+    pub(crate) slack_percent: f64,
+    pub(crate) instructions: BTreeMap<String, f64>,
 }
 
 /// What became of a line.
@@ -124,104 +119,6 @@ impl Line {
             && self.at_least.is_none_or(|least| value >= least);
         if held { Verdict::Held } else { Verdict::Missed }
     }
-}
-
-/// Counts and compares. The error says which budget is exceeded.
-pub fn guard(world: &World, counter: Counter) -> Result<(), String> {
-    let Guard {
-        slack_percent,
-        instructions,
-    } = Budget::read().guard;
-    let mut exceeded = Vec::new();
-    let measured = counts(world, counter);
-    for (name, budget) in &instructions {
-        let Some((_, count)) = measured.iter().find(|(own, _)| own == name) else {
-            return Err(format!("budget.toml has {name:?}, which is not counted"));
-        };
-        let (low, high) = (
-            budget * (1.0 - slack_percent / 50.0),
-            budget * (1.0 + slack_percent / 100.0),
-        );
-        let verdict = if *count > high {
-            exceeded.push(name.as_str());
-            "EXCEEDED"
-        } else if *count < low {
-            "held; the budget may be lowered"
-        } else {
-            "held"
-        };
-        println!("{name:<30} {count:>7} added instructions, budget {budget:>7}: {verdict}");
-    }
-    if let Some((name, _)) = measured
-        .iter()
-        .find(|(name, _)| !instructions.contains_key(name))
-    {
-        return Err(format!("budget.toml has no budget for {name:?}"));
-    }
-    if exceeded.is_empty() {
-        return Ok(());
-    }
-    Err(format!(
-        "more instructions than budget.toml allows, by more than {slack_percent} %: {}",
-        exceeded.join(", ")
-    ))
-}
-
-fn counts(world: &World, counter: Counter) -> Vec<(String, f64)> {
-    let (ok, no) = (StatusCode::OK, StatusCode::UNAUTHORIZED);
-    let keyring = world.usual();
-    world.warm(&keyring, &credentials(16));
-    let not_a_key = || vec![header("eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl")];
-    let mistyped = || {
-        (0..16)
-            .map(|n| header(&keys::mistyped(n)))
-            .collect::<Vec<_>>()
-    };
-    let gate = || bare(&keyring);
-    let router = || served(layered(&keyring));
-    let families: [(&str, [Case; 2], [Case; 4]); 2] = [
-        (
-            "layer alone",
-            [
-                each("", Nothing, credentials(16), ok),
-                without("", Nothing, ok),
-            ],
-            [
-                each("hit", gate(), credentials(16), ok),
-                without("no credential", gate(), no),
-                each("not a key", gate(), not_a_key(), no),
-                each("wrong checksum", gate(), mistyped(), no),
-            ],
-        ),
-        (
-            "Router",
-            [
-                each("", served(open()), credentials(16), ok),
-                without("", served(open()), ok),
-            ],
-            [
-                each("hit", router(), credentials(16), ok),
-                without("no credential", router(), no),
-                each("not a key", router(), not_a_key(), no),
-                each("wrong checksum", router(), mistyped(), no),
-            ],
-        ),
-    ];
-    let count = |mut case: Case| counter.counts(4, between, &mut || case.work.once()).fewest;
-    let mut measured = Vec::new();
-    for (family, [with_credential, none], cases) in families {
-        let (with_credential, none) = (count(with_credential), count(none));
-        for case in cases {
-            let name = format!("{family}, {}", case.name());
-            let without = if case.name() == "no credential" {
-                none
-            } else {
-                with_credential
-            };
-            measured.push((name, count(case) - without));
-        }
-    }
-    measured
 }
 
 #[cfg(test)]

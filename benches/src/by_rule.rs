@@ -3,33 +3,40 @@
 //! So that five million keys can be remembered without being kept a second time beside what is
 //! measured, and so that a million junk keys can be told from good ones when they are counted.
 
+mod row;
+
 use std::fmt;
+use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use portcullis::allowed_ips::AllowedIps;
-use portcullis::key::{KeyDigest, KeyHint, KeyId};
-use portcullis::scope::ScopeSet;
+use portcullis::key::{KeyDigest, KeyId};
 use portcullis::store::{
-    Decide, EventQuery, FoundKey, KeyName, KeyRecord, KeyStore, ListQuery, LookUp, Metadata,
-    Nudges, Owner, Position, Provenance, Pruned, Read, RecordedEvent, Retention, Source,
-    StoreError, StoreErrorKind, StoreId, Subjects, SyncReport, Transacted, Use,
+    Decide, EventQuery, KeyRecord, KeyStore, ListQuery, LookUp, Nudges, Position, Pruned, Read,
+    RecordedEvent, Retention, Source, StoreError, StoreErrorKind, StoreId, Subjects, SyncReport,
+    Transacted, Use,
 };
 use portcullis::timestamp::Timestamp;
+
+pub use self::row::Life;
+use self::row::row;
 
 const ID: StoreId = StoreId([1; 16]);
 const REVISION: u64 = 1;
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
-/// Whether there is a key.
-type Rule = dyn Fn(&KeyDigest) -> bool + Send + Sync;
+/// Whether there is a key, and of which kind.
+type Rule = dyn Fn(&KeyDigest) -> Option<Life> + Send + Sync;
 
 /// See the module. Clones share their counts.
 #[derive(Clone)]
 pub struct ByRule {
     rule: Arc<Rule>,
     allowed_ips: Option<AllowedIps>,
+    owners: u64,
+    alike: bool,
     calls: Arc<Calls>,
 }
 
@@ -42,16 +49,37 @@ struct Calls {
 impl ByRule {
     /// Has the keys that `rule` says.
     pub fn new(rule: impl Fn(&KeyDigest) -> bool + Send + Sync + 'static) -> Self {
+        Self::of_lives(move |digest| rule(digest).then_some(Life::Good))
+    }
+
+    /// The same, and what became of each.
+    pub fn of_lives(rule: impl Fn(&KeyDigest) -> Option<Life> + Send + Sync + 'static) -> Self {
         Self {
             rule: Arc::new(rule),
             allowed_ips: None,
+            owners: 10_000,
+            alike: false,
             calls: Arc::default(),
         }
+    }
+
+    /// Each of its keys has an owner of its own; else 10,000 owners share them.
+    #[must_use]
+    pub fn an_owner_each(mut self) -> Self {
+        self.owners = 10_000_000_000;
+        self
     }
 
     /// Has every key.
     pub fn every_key() -> Self {
         Self::new(|_| true)
+    }
+
+    /// It takes as long to find nothing as to find something: it makes a row and throws it away.
+    #[must_use]
+    pub fn takes_all_alike(mut self) -> Self {
+        self.alike = true;
+        self
     }
 
     /// All its keys may be used from these addresses alone.
@@ -79,36 +107,6 @@ impl fmt::Debug for ByRule {
     }
 }
 
-/// What a row of a usual key looks like: texts of the usual lengths, each allocated as reading a
-/// row would.
-fn row(digest: &KeyDigest, allowed_ips: Option<AllowedIps>) -> FoundKey {
-    let number = digest.as_bytes().first_chunk().copied();
-    let number = u64::from_be_bytes(number.unwrap_or_default());
-    FoundKey {
-        record: KeyRecord {
-            id: format!("key_{number:022}").parse::<KeyId>().unwrap(),
-            name: KeyName::parse("nightly export").unwrap(),
-            owner: Owner::parse(&format!("customer-{:04}", number % 10_000)).unwrap(),
-            environment: "live".parse().unwrap(),
-            hint: KeyHint::from_stored("acme_live_3Jd4").unwrap(),
-            scopes: ScopeSet::from_stored("reports:read reports:write").unwrap(),
-            roles: portcullis::scope::RoleSet::empty(),
-            resources: None,
-            allowed_ips,
-            enabled: true,
-            created_at: NOW,
-            created_by: Provenance::System,
-            expires_at: None,
-            revoked: None,
-            metadata: Metadata::default(),
-            last_used_at: None,
-            previous: None,
-        },
-        secret_expires_at: None,
-        secret_last_used_at: None,
-    }
-}
-
 fn read_only<T>() -> Result<T, StoreError> {
     let kind = StoreErrorKind::Unavailable;
     Err(StoreError::new(
@@ -121,7 +119,11 @@ fn read_only<T>() -> Result<T, StoreError> {
 #[deny(clippy::missing_trait_methods)]
 impl KeyStore for ByRule {
     async fn look_up(&self, digest: &KeyDigest, _: Source) -> Result<LookUp, StoreError> {
-        let found = (self.rule)(digest).then(|| row(digest, self.allowed_ips.clone()));
+        let life = (self.rule)(digest);
+        let found = life.map(|life| row(digest, life, self));
+        if found.is_none() && self.alike {
+            black_box(row(digest, Life::Good, self));
+        }
         let count = match found {
             Some(_) => &self.calls.found,
             None => &self.calls.unknown,

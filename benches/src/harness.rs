@@ -104,6 +104,22 @@ impl Rounds {
     }
 }
 
+/// Runs `cases` in rounds and notes nothing.
+pub fn rounds(cases: &mut [Case], effort: Effort) -> Rounds {
+    let calls: Vec<u64> = cases.iter_mut().map(|case| calls(case, effort)).collect();
+    let mut nanos = vec![Vec::with_capacity(effort.rounds); cases.len()];
+    for _ in 0..effort.rounds {
+        for ((case, &calls), nanos) in cases.iter_mut().zip(&calls).zip(&mut nanos) {
+            let each = case.work.run(calls).as_secs_f64() * 1e9 / calls as f64;
+            nanos.push(each);
+        }
+    }
+    Rounds {
+        names: cases.iter().map(|case| case.name.clone()).collect(),
+        nanos,
+    }
+}
+
 /// Measures `cases` and notes, for each, its time, its ratio to the first one, and its
 /// instructions where they can be counted.
 pub fn interleave(
@@ -113,18 +129,7 @@ pub fn interleave(
     counter: Option<Counter>,
     recorder: &mut Recorder,
 ) -> Rounds {
-    let calls: Vec<u64> = cases.iter_mut().map(|case| calls(case, effort)).collect();
-    let mut nanos = vec![Vec::with_capacity(effort.rounds); cases.len()];
-    for _ in 0..effort.rounds {
-        for ((case, &calls), nanos) in cases.iter_mut().zip(&calls).zip(&mut nanos) {
-            let each = case.work.run(calls).as_secs_f64() * 1e9 / calls as f64;
-            nanos.push(each);
-        }
-    }
-    let rounds = Rounds {
-        names: cases.iter().map(|case| case.name.clone()).collect(),
-        nanos,
-    };
+    let rounds = rounds(cases, effort);
     let baseline = &rounds.names[0];
     let ratio = format!("x {baseline}");
     for name in &rounds.names {

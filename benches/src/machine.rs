@@ -5,6 +5,8 @@ use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
+use crate::provenance::CHANGED;
+
 /// Enough to say what a figure holds for.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Machine {
@@ -54,14 +56,23 @@ fn kernel(said: &str) -> String {
 fn commit() -> String {
     let here = env!("CARGO_MANIFEST_DIR");
     let commit = said_by("git", &["-C", here, "rev-parse", "--short=12", "HEAD"]);
-    let sources = ["src", "Cargo.lock", "benches/src", "benches/Cargo.lock"];
+    let sources = [
+        "src",
+        "Cargo.toml",
+        "Cargo.lock",
+        "benches/src",
+        "benches/peers",
+        "benches/other-languages",
+        "benches/Cargo.toml",
+        "benches/Cargo.lock",
+    ];
     let root = format!("{here}/..");
     let mut status = vec!["-C", &root, "status", "--porcelain", "--"];
     status.extend(sources);
     if said_by("git", &status).is_empty() {
         commit
     } else {
-        format!("{commit} and changes")
+        format!("{commit}{CHANGED}")
     }
 }
 

@@ -3,12 +3,15 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use portcullis_bench::budget::{Budget, guard};
-use portcullis_bench::cases::{Group, Kind, groups};
+use portcullis_bench::budget::Budget;
+use portcullis_bench::cases::{Group, Kind, groups, map};
+use portcullis_bench::figures::table;
+use portcullis_bench::guard::guard;
 use portcullis_bench::harness::Effort;
 use portcullis_bench::instructions::Counter;
+use portcullis_bench::lock;
 use portcullis_bench::machine::Machine;
-use portcullis_bench::record::{Recorder, read, table};
+use portcullis_bench::record::{Recorder, read};
 use portcullis_bench::trace::Profile;
 use portcullis_bench::world::World;
 
@@ -83,7 +86,9 @@ fn run(options: &Options) -> Result<(), String> {
     effort.rounds = options.rounds.unwrap_or(effort.rounds);
     effort.counted = options.counted.unwrap_or(effort.counted);
     let recorder = Recorder::new(options.out.as_deref(), Machine::here(options.quick));
-    let recorder = recorder.map_err(|error| format!("the results cannot be written: {error}"))?;
+    let mut recorder =
+        recorder.map_err(|error| format!("the results cannot be written: {error}"))?;
+    lock::note(&mut recorder);
     let mut world = World::new(
         effort,
         options.quick,
@@ -140,7 +145,14 @@ fn chosen(names: &[String]) -> Result<Vec<Group>, String> {
     {
         return Err(format!("there is no group {name}"));
     }
-    all.retain(|group| names.is_empty() || names.iter().any(|name| name == group.name));
+    all.retain(|group| {
+        if names.is_empty() {
+            // That one is for builds of its own.
+            group.name != map::ROWS
+        } else {
+            names.iter().any(|name| name == group.name)
+        }
+    });
     Ok(all)
 }
 

@@ -8,18 +8,22 @@
 //!   does not, and has other places in it;
 //! - `{{unexplained}}`: the lines that do not hold and have no such text, or that all hold;
 //! - `{{value GROUP | CASE | FIGURE}}`: one figure;
-//! - `{{table GROUP | FIGURE = Heading | ...}}`: figures of all cases of a group;
+//! - `{{table GROUP | FIGURE = Heading | FIGURE ± = Heading | ...}}`: figures of all cases of a
+//!   group, with their quartiles where there is a `±`;
 //! - `{{bars FILE | GROUP | FIGURE | Title}}`: a plot of them;
 //! - `{{lines FILE | GROUP | Across | Up | Title | FIGURE = Name | ...}}`: figures that grow with
 //!   the number in the name of the case.
 //!
 //! What was not measured says so in its place.
 
+mod places;
+
 use std::fmt::Write as _;
 
+use self::places::{bars, budget, lines, machine, table, unexplained};
 use crate::budget::{Budget, Verdict};
-use crate::record::{Figure, LeftOut, Results, find, number, pivot};
-use crate::svg::{self, Bar, Series};
+use crate::figures::{find, number};
+use crate::record::{Figure, Results};
 
 /// A page and its plots by name.
 pub struct Page {
@@ -130,160 +134,10 @@ impl Page {
     }
 }
 
-fn machine(results: &Results) -> String {
-    let mut text = String::new();
-    for machine in &results.machines {
-        let sha = if machine.sha_instructions {
-            "with"
-        } else {
-            "without"
-        };
-        let _ = writeln!(
-            text,
-            "- {}, {} cores, {sha} SHA instructions; {}; {}; commit {}",
-            machine.processor, machine.cores, machine.system, machine.rustc, machine.commit,
-        );
-    }
-    if !results.tools.is_empty() {
-        let tools = results.tools.iter();
-        let tools: Vec<String> = tools
-            .map(|tool| format!("{} {}", tool.name, tool.version))
-            .collect();
-        let _ = writeln!(text, "- Beside it: {}", tools.join(", "));
-    }
-    if results.machines.iter().any(|machine| machine.quick) {
-        text.push_str(
-            "\n> **A quick run: this shows what the page looks like. Its figures mean nothing.**\n",
-        );
-    }
-    if !results.left_out.is_empty() {
-        text.push_str("\n> **Not measured in this run:**\n");
-    }
-    for LeftOut { what, why } in &results.left_out {
-        let _ = writeln!(text, "> - {what}: {why}");
-    }
-    text.trim().to_owned()
-}
-
-fn unexplained(missed: &[String], unexplained: &[String], figures: &[Figure]) -> String {
-    let lines = Budget::read().line;
-    let any_left_out = lines
-        .iter()
-        .any(|line| line.verdict(figures) == Verdict::NotMeasured);
-    match (unexplained, missed) {
-        ([], []) if any_left_out => "None of those that were measured.".to_owned(),
-        ([], []) => "None.".to_owned(),
-        ([], _) => String::new(),
-        (lines, _) => format!(
-            "**Nothing is written here about why these are missed: {}.**",
-            lines.join(", ")
-        ),
-    }
-}
-
-fn budget(figures: &[Figure]) -> String {
-    let mut text = "| | | is | may be | |\n|---|---|--:|--:|---|\n".to_owned();
-    for line in Budget::read().line {
-        let verdict = line.verdict(figures);
-        let verdict = match verdict {
-            Verdict::Held => "held".to_owned(),
-            other => format!("**{}**", other.as_str()),
-        };
-        let _ = writeln!(
-            text,
-            "| {} | {} | {} | {} | {verdict} |",
-            line.name,
-            line.what,
-            line.shown(figures),
-            line.limit(),
-        );
-    }
-    text.trim_end().to_owned()
-}
-
-fn named<'a>(column: &&'a str) -> (&'a str, &'a str) {
-    match column.split_once('=') {
-        Some((figure, name)) => (figure.trim(), name.trim()),
-        None => (column, column),
-    }
-}
-
-fn table(figures: &[Figure], group: &str, columns: &[&str]) -> String {
-    let (cases, _) = pivot(figures, group);
-    if cases.is_empty() {
-        return NOT_MEASURED.to_owned();
-    }
-    let columns: Vec<(&str, &str)> = columns.iter().map(named).collect();
-    let mut text = "|".to_owned();
-    for (_, heading) in &columns {
-        let _ = write!(text, " | {heading}");
-    }
-    let _ = write!(text, " |\n|---{}|", "|--:".repeat(columns.len()));
-    for case in cases {
-        let strong = if is_ours(case) { "**" } else { "" };
-        let _ = write!(text, "\n| {strong}{case}{strong}");
-        for (figure, _) in &columns {
-            let value = find(figures, group, case, figure);
-            let value = value.map_or(String::new(), |own| number(own.value, figure));
-            let _ = write!(text, " | {value}");
-        }
-        text.push_str(" |");
-    }
-    text
-}
-
-fn is_ours(case: &str) -> bool {
-    case.starts_with("portcullis")
-}
-
-fn bars(figures: &[Figure], group: &str, figure: &str, title: &str) -> Option<String> {
-    let (cases, _) = pivot(figures, group);
-    // Where all are this crate's, none stands out.
-    let all_ours = !cases.iter().any(|case| is_ours(case));
-    let bars: Vec<Bar> = cases
-        .into_iter()
-        .filter_map(|case| {
-            let own = find(figures, group, case, figure)?;
-            Some(Bar {
-                label: case.to_owned(),
-                value: own.value,
-                quartiles: own.quartiles,
-                ours: all_ours || is_ours(case),
-            })
-        })
-        .collect();
-    (!bars.is_empty()).then(|| svg::bars(title, figure, &bars))
-}
-
-fn lines(
-    figures: &[Figure],
-    group: &str,
-    [title, across, up]: [&str; 3],
-    series: &[&str],
-) -> Option<String> {
-    let (cases, _) = pivot(figures, group);
-    let series: Vec<Series> = series
-        .iter()
-        .map(named)
-        .map(|(figure, name)| {
-            let point = |case: &&str| {
-                let digits: String = case.chars().filter(char::is_ascii_digit).collect();
-                let value = find(figures, group, case, figure)?.value;
-                Some((digits.parse().ok()?, value))
-            };
-            Series {
-                name: name.to_owned(),
-                points: cases.iter().filter_map(point).collect(),
-            }
-        })
-        .collect();
-    let measured = series.iter().all(|series| !series.points.is_empty());
-    measured.then(|| svg::lines(title, across, up, &series))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::LeftOut;
 
     fn figures() -> Vec<Figure> {
         let figure = |case: &str, figure: &str, value| Figure {
@@ -321,6 +175,20 @@ mod tests {
         assert_eq!(filled("{{value g | x | ns}}"), NOT_MEASURED);
         assert_eq!(filled("{{table other | ns}}"), NOT_MEASURED);
         assert!(filled("{{budget}}").contains("not measured"));
+    }
+
+    #[test]
+    fn quartiles_are_shown_where_they_are_asked_for() {
+        let mut results = results();
+        results.figures[2].quartiles = Some((1.25, 1.75));
+        let filled = |template: &str| fill(template, &results).unwrap().text;
+        let text = filled("{{table g | ns ± = Time | x open ±}}");
+        assert!(
+            text.ends_with("| 10 keys | 5 | 1.50 (1.25–1.75) |"),
+            "{text}"
+        );
+        let text = filled("{{table g | x open}}");
+        assert!(text.ends_with("| 10 keys | 1.50 |"), "{text}");
     }
 
     #[test]

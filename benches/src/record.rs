@@ -1,7 +1,5 @@
-//! What was measured, as lines of JSON, and as tables for the eye.
+//! What was measured, as lines of JSON.
 
-use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
@@ -94,10 +92,9 @@ impl Recorder {
     }
 
     /// The median of what the rounds gave.
-    pub fn rounds(&mut self, group: &str, case: &str, figure: &str, mut values: Vec<f64>) {
-        values.sort_by(f64::total_cmp);
-        let at = |share: usize| values[(values.len() - 1) * share / 4];
-        self.push(group, case, figure, at(2), Some((at(1), at(3))));
+    pub fn rounds(&mut self, group: &str, case: &str, figure: &str, values: Vec<f64>) {
+        let (low, median, high) = quartiles(values);
+        self.push(group, case, figure, median, Some((low, high)));
     }
 
     /// What a figure also depends on.
@@ -145,6 +142,13 @@ impl Recorder {
     }
 }
 
+/// The lower quartile, the median and the upper quartile.
+pub fn quartiles(mut values: Vec<f64>) -> (f64, f64, f64) {
+    values.sort_by(f64::total_cmp);
+    let at = |share: usize| values[(values.len() - 1) * share / 4];
+    (at(1), at(2), at(3))
+}
+
 /// Reads results files. Of a figure that is there more than once the last counts.
 pub fn read(paths: &[impl AsRef<Path>]) -> io::Result<Results> {
     let mut results = Results::default();
@@ -180,84 +184,6 @@ impl Results {
 fn once<T: PartialEq>(all: &mut Vec<T>, one: T) {
     if !all.contains(&one) {
         all.push(one);
-    }
-}
-
-/// The figures of a group: a row for each case, a column for each kind of figure, in the order in
-/// which they first came.
-pub fn pivot<'a>(figures: &'a [Figure], group: &str) -> (Vec<&'a str>, Vec<&'a str>) {
-    let own = || figures.iter().filter(|figure| figure.group == group);
-    (
-        in_order(own().map(|figure| figure.case.as_str())),
-        in_order(own().map(|figure| figure.figure.as_str())),
-    )
-}
-
-fn in_order<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut seen = BTreeSet::new();
-    names.filter(|name| seen.insert(*name)).collect()
-}
-
-/// The figure of that name.
-pub fn find<'a>(
-    figures: &'a [Figure],
-    group: &str,
-    case: &str,
-    figure: &str,
-) -> Option<&'a Figure> {
-    figures
-        .iter()
-        .find(|own| own.group == group && own.case == case && own.figure == figure)
-}
-
-/// A table for a terminal.
-pub fn table(figures: &[Figure], group: &str) -> String {
-    let (cases, columns) = pivot(figures, group);
-    let width = cases
-        .iter()
-        .map(|case| case.chars().count())
-        .max()
-        .unwrap_or(0);
-    let mut text = format!("{group:<width$}");
-    for column in &columns {
-        let _ = write!(text, "  {column:>12}");
-    }
-    for case in cases {
-        let _ = write!(text, "\n{case:<width$}");
-        for column in &columns {
-            let value = find(figures, group, case, column)
-                .map_or(String::new(), |figure| number(figure.value, column));
-            let _ = write!(
-                text,
-                "  {value:>width$}",
-                width = column.chars().count().max(12)
-            );
-        }
-    }
-    text.push('\n');
-    text
-}
-
-/// A value with as many digits as it is good for, thousands set apart.
-pub fn number(value: f64, figure: &str) -> String {
-    if (figure.contains("x ") || figure.starts_with('%')) && value.abs() < 1_000.0 {
-        return format!("{value:.2}");
-    }
-    if value.abs() < 100.0 && value.fract() != 0.0 {
-        return format!("{value:.1}");
-    }
-    let digits = format!("{:.0}", value.abs());
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    if value < 0.0 {
-        format!("-{text}")
-    } else {
-        text
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::record::number;
+use crate::figures::number;
 
 const WIDTH: f64 = 760.0;
 const INK: &str = "#1f2933";

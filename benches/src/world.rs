@@ -13,7 +13,7 @@ use portcullis::store::KeyStore;
 use tokio::runtime::{Handle, Runtime};
 
 use crate::by_rule::ByRule;
-use crate::harness::{Case, Effort, Rounds, interleave};
+use crate::harness::{Case, Effort, Rounds, interleave, rounds};
 use crate::instructions::Counter;
 use crate::record::Recorder;
 use crate::{call, keys};
@@ -61,6 +61,13 @@ impl World {
             self.counter,
             &mut self.recorder,
         )
+    }
+
+    /// Runs these cases in rounds, and leaves it to the caller what to note of them.
+    pub fn rounds(&self, cases: &mut [Case]) -> Rounds {
+        let runtime = self.handle();
+        let _entered = runtime.enter();
+        rounds(cases, self.effort)
     }
 
     /// A smaller number in a quick run.

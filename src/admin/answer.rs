@@ -60,6 +60,12 @@ impl Refused {
         )))
     }
 
+    /// More is under way than there is room for.
+    #[cfg(feature = "secret-scanning")]
+    pub(super) fn overloaded() -> Self {
+        Self::Gate(Rejection::new(Reason::Unavailable(Unavailable::Overloaded)))
+    }
+
     /// A key that is not there, or that this caller may not see: nothing tells the two apart.
     pub(super) fn not_found() -> Self {
         Self::problem(StatusCode::NOT_FOUND, "not_found")

@@ -49,6 +49,18 @@ pub(super) async fn within(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Vec<u8>, Refused> {
+    counted(limit, patience, headers, body, |_| Ok(())).await
+}
+
+/// The same, where it is said of each piece how many bytes have come, and the answer may be that
+/// there is no room for them.
+pub(super) async fn counted(
+    limit: usize,
+    patience: Duration,
+    headers: &HeaderMap,
+    body: Body,
+    came: impl FnMut(usize) -> Result<(), Refused>,
+) -> Result<Vec<u8>, Refused> {
     let announced = headers
         .get(CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse().ok())
@@ -62,7 +74,7 @@ pub(super) async fn within(
     }
     // Nobody is believed to send much before much has come.
     let bytes = Vec::with_capacity(announced.min(LIMIT));
-    let reading = timeout(patience, to_its_end(limit, bytes, body));
+    let reading = timeout(patience, to_its_end(limit, bytes, body, came));
     reading.await.unwrap_or_else(|_| {
         let refused = Refused::problem(StatusCode::REQUEST_TIMEOUT, "request_timeout");
         let seconds = patience.as_secs();
@@ -70,7 +82,12 @@ pub(super) async fn within(
     })
 }
 
-async fn to_its_end(limit: usize, mut bytes: Vec<u8>, mut body: Body) -> Result<Vec<u8>, Refused> {
+async fn to_its_end(
+    limit: usize,
+    mut bytes: Vec<u8>,
+    mut body: Body,
+    mut came: impl FnMut(usize) -> Result<(), Refused>,
+) -> Result<Vec<u8>, Refused> {
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
         let frame = frame.map_err(|_| invalid_json().because("the body ended early"))?;
         // Trailers are nothing to us.
@@ -78,6 +95,7 @@ async fn to_its_end(limit: usize, mut bytes: Vec<u8>, mut body: Body) -> Result<
             if data.len() > limit - bytes.len() {
                 return Err(too_many_bytes(limit));
             }
+            came(data.len())?;
             bytes.extend_from_slice(&data);
         }
     }

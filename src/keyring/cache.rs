@@ -8,15 +8,18 @@
 //! longer than that: should the store be away then, the lease, or an outage grace, still has
 //! something to stand on.
 
+mod map;
+
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::map::{Chosen, Map};
 use super::epoch::CacheSizes;
 use super::freshness::Tag;
 use super::hot::HotTable;
 use super::last_used::Usage;
 use crate::clock::BootTime;
-use crate::key::{DigestHasherBuilder, KeyDigest};
+use crate::key::KeyDigest;
 use crate::principal::Known;
 
 /// How old what is known of a key may get before it is looked up again, changed or not.
@@ -37,11 +40,14 @@ pub(crate) fn time_to_keep(max_staleness: Duration, outage_grace: Option<Duratio
 /// ones that are used most.
 const UNHEARD: Duration = Duration::from_secs(1);
 
+/// Only the benchmark goes without the table, to say what it gives.
+const HOT_TABLE: bool = !cfg!(portcullis_no_hot_table);
+
 pub(crate) struct Cache {
     hot: HotTable,
-    positive: moka::sync::Cache<KeyDigest, Arc<Known>, DigestHasherBuilder>,
+    positive: Chosen<Arc<Known>>,
     /// The negative tag under which a key was not found.
-    negative: moka::sync::Cache<KeyDigest, u64, DigestHasherBuilder>,
+    negative: Chosen<u64>,
 }
 
 /// What is remembered of a digest under a tag.
@@ -57,20 +63,14 @@ impl Cache {
     pub(crate) fn new(sizes: &CacheSizes) -> Self {
         Self {
             hot: HotTable::beside(sizes.positive, sizes.hasher.clone()),
-            positive: moka::sync::Cache::builder()
-                .max_capacity(sizes.positive)
-                .time_to_live(sizes.kept)
-                .build_with_hasher(sizes.hasher.clone()),
-            negative: moka::sync::Cache::builder()
-                .max_capacity(sizes.negative)
-                .time_to_live(NEGATIVE_TIME_TO_LIVE)
-                .build_with_hasher(sizes.hasher.clone()),
+            positive: Chosen::new(sizes.positive, sizes.kept, sizes.hasher.clone()),
+            negative: Chosen::new(sizes.negative, NEGATIVE_TIME_TO_LIVE, sizes.hasher.clone()),
         }
     }
 
     #[inline]
     pub(crate) fn recall(&self, digest: &KeyDigest, tag: Tag) -> Remembered {
-        if let Some(known) = self.hot.get(digest, tag.positive) {
+        if HOT_TABLE && let Some(known) = self.hot.get(digest, tag.positive) {
             return Remembered::Hot(known);
         }
         match self.positive.get(digest) {
@@ -97,8 +97,11 @@ impl Cache {
                     return Remembered::Nothing;
                 }
             }
-            Remembered::Known(known) => self.hot.offer(known, now),
-            Remembered::Hot(_) | Remembered::Unknown | Remembered::Nothing => {}
+            Remembered::Known(known) if HOT_TABLE => self.hot.offer(known, now),
+            Remembered::Hot(_)
+            | Remembered::Known(_)
+            | Remembered::Unknown
+            | Remembered::Nothing => {}
         }
         remembered
     }
@@ -124,13 +127,13 @@ impl Cache {
 
     #[cfg(test)]
     pub(crate) fn kept(&self) -> Option<Duration> {
-        self.positive.policy().time_to_live()
+        self.positive.time_to_live()
     }
 
     /// As their time to live does.
     #[cfg(test)]
     pub(crate) fn forget_unknown(&self) {
-        self.negative.invalidate_all();
+        self.negative.clear();
     }
 
     /// How many answers are kept, positive and negative, about.
@@ -142,6 +145,7 @@ impl Cache {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::key::DigestHasherBuilder;
     use crate::principal::Span;
     use crate::scope::Roles;
     use crate::store::{FoundKey, KeyName, KeyRecord, Metadata, Owner, Provenance};

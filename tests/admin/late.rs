@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 /// A body that comes when it is told to. When it is asked for, the caller has been let in.
 pub(crate) struct Late {
+    first: Option<Bytes>,
     asked: Option<oneshot::Sender<()>>,
     rest: Option<oneshot::Receiver<String>>,
 }
@@ -17,8 +18,16 @@ pub(crate) struct Late {
 impl Late {
     /// The body, what tells that it is asked for, and what it is to be.
     pub(crate) fn body() -> (Body, oneshot::Receiver<()>, oneshot::Sender<String>) {
+        Self::after(None)
+    }
+
+    /// The same of what comes after the first piece.
+    pub(crate) fn after(
+        first: Option<Bytes>,
+    ) -> (Body, oneshot::Receiver<()>, oneshot::Sender<String>) {
         let ((asked, was_asked), (send, rest)) = (oneshot::channel(), oneshot::channel());
         let late = Self {
+            first,
             asked: Some(asked),
             rest: Some(rest),
         };
@@ -34,6 +43,9 @@ impl HttpBody for Late {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(Frame::data(first))));
+        }
         if let Some(asked) = self.asked.take() {
             let _ = asked.send(());
         }

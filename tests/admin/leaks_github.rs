@@ -1,5 +1,6 @@
 //! `POST /leaks/github`.
 
+use std::iter;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -12,6 +13,8 @@ use p256::pkcs8::{EncodePublicKey as _, LineEnding};
 use portcullis::admin::{LeakReports, ScanningKeys};
 use portcullis::layer::{ClientAddress, PeerAddress};
 use serde_json::{Value, json};
+use tokio::time::Instant;
+use tower::ServiceExt as _;
 
 use crate::late::Late;
 use crate::world::{Elsewhere, World};
@@ -322,4 +325,32 @@ async fn a_declared_address_is_listened_to_so_often() {
         assert_eq!(world.send(from(reported, address)).await.status, 200);
         assert_eq!(world.shown(&key.id).await["status"], "revoked");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn so_many_bytes_of_strangers_wait_at_a_time() {
+    let world = world(&known());
+    let key = world.key("a", &[]).await;
+    let body = json!([of(&key.secret)]).to_string();
+    let mut strangers = Vec::new();
+    // Who sends next to nothing takes next to nothing away from others.
+    for bytes in iter::repeat_n(1, 1_024).chain(iter::repeat_n(1 << 20, 28)) {
+        let (late, waited_for, never) = Late::after(Some(vec![b' '; bytes].into()));
+        let (parts, _) = forged("").into_parts();
+        let asking = Request::from_parts(parts, late);
+        let stranger = tokio::spawn(world.router.clone().oneshot(asking));
+        waited_for.await.unwrap();
+        strangers.push((stranger, never));
+    }
+    let refused = world.send(signed(&body)).await;
+    assert_eq!(refused.told(), (503, "unavailable"));
+    assert_eq!(world.shown(&key.id).await["revoked_at"], Value::Null);
+    // They are not waited for long.
+    let began = Instant::now();
+    for (stranger, _) in &mut strangers {
+        assert_eq!(stranger.await.unwrap().unwrap().status(), 408);
+    }
+    assert_eq!(began.elapsed().as_secs(), 10);
+    assert_eq!(world.send(signed(&body)).await.status, 200);
+    assert_eq!(world.shown(&key.id).await["revoked_reason"], "leaked");
 }

@@ -5,13 +5,14 @@ use crate::simulation::settings;
 
 #[test]
 fn the_settings_are_those_of_the_crate() {
-    let builder = include_str!("../../src/keyring/builder.rs");
+    let builder = include_str!("../../src/keyring/builder/mod.rs");
+    let rhythm = include_str!("../../src/keyring/builder/refuse.rs");
     let cache = include_str!("../../src/keyring/cache.rs");
     let cooldown = include_str!("../../src/keyring/cooldown.rs");
     let epoch = include_str!("../../src/keyring/epoch.rs");
     let sync = include_str!("../../src/keyring/sync.rs");
     let taken = [
-        (settings::POLL, 1.0, builder, "Duration::from_secs(1).min("),
+        (settings::POLL, 1.0, rhythm, "Duration::from_secs(1).min("),
         (
             settings::MAX_STALENESS,
             5.0,
@@ -21,7 +22,7 @@ fn the_settings_are_those_of_the_crate() {
         (
             settings::LOOK_UP_DEADLINE,
             0.5,
-            builder,
+            rhythm,
             "Duration::from_millis(500).min(",
         ),
         (

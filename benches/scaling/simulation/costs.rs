@@ -22,8 +22,9 @@ pub(crate) const USE: f64 = 40.0;
 /// There and back between a replica and the database.
 pub(crate) const ROUND_TRIP: f64 = 200.0;
 
-/// How long a change holds the lock of the revision: three round trips, and a flush of the log.
-pub(crate) const LOCK_HELD: f64 = 3.0 * ROUND_TRIP + 200.0;
+/// How long a change holds the lock of the revision: from the answer to the statement that takes it
+/// until its COMMIT is there, and a flush of the log.
+pub(crate) const LOCK_HELD: f64 = ROUND_TRIP + 200.0;
 
 /// How many cores the database has.
 pub(crate) const CORES: u32 = 8;

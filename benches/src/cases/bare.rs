@@ -48,7 +48,7 @@ fn cases(world: &World) -> Vec<Case> {
 }
 
 /// What is left of a check when everything is taken away that can be.
-fn floor(name: &str, keys: usize) -> Case {
+pub(super) fn floor(name: &str, keys: usize) -> Case {
     let mut map: HashMap<KeyDigest, Arc<[u8; 304]>, _> =
         HashMap::with_hasher(OneMultiply::default());
     map.extend((0..10_000).map(|n| (keys::digest(&keys::nth(n)), Arc::new([0; 304]))));

@@ -2,11 +2,14 @@
 
 mod absent;
 mod bare;
+mod dead;
 mod flood;
+pub mod map;
 mod miss;
 mod options;
 mod pieces;
 mod refused;
+mod refused_alone;
 mod revokes;
 mod router;
 mod spread;
@@ -45,13 +48,15 @@ pub enum Kind {
     Own(fn(&mut World)),
 }
 
-/// All of them, in the order of a whole run.
+/// All of them, in the order of a whole run; `map` is for builds of its own.
 pub fn groups() -> Vec<Group> {
     vec![
         router::GROUP,
         spread::GROUP,
         absent::GROUP,
         refused::GROUP,
+        refused_alone::GROUP,
+        dead::GROUP,
         options::GROUP,
         bare::GROUP,
         pieces::GROUP,
@@ -61,5 +66,6 @@ pub fn groups() -> Vec<Group> {
         stampede::GROUP,
         flood::GROUP,
         revokes::GROUP,
+        map::GROUP,
     ]
 }

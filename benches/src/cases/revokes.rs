@@ -24,9 +24,14 @@ pub(super) const GROUP: Group = Group {
 };
 
 const EVERY: Duration = Duration::from_millis(1);
+const ALONE: &str = "nobody revokes";
+const BUSY: &str = "1,000 revokes a second";
 
 /// What a stretch of time gave.
+#[derive(Clone, Copy)]
 struct Stretch {
+    revokes: usize,
+    look_ups: u64,
     calls: u64,
     p50: f64,
     p99: f64,
@@ -35,7 +40,8 @@ struct Stretch {
 
 fn measure(world: &mut World) {
     let hot = world.many(10_000, 200);
-    let revokes = world.many(3_000, 100);
+    // Three tenths of a second in each round.
+    let (rounds, revokes) = (world.many(11, 2), world.many(3_300, 100));
     // The crowd and the revoker each have a thread, as they have on a server.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -56,24 +62,25 @@ fn measure(world: &mut World) {
     });
     let hot: Arc<[HeaderValue]> = hot.iter().map(|(_, key)| header(key)).collect();
     let victims: Vec<KeyId> = victims.into_iter().map(|(id, _)| id).collect();
-    let time = EVERY * victims.len() as u32;
     runtime.block_on(async {
         let mut service = bare(&keyring);
         for credential in &*hot {
             call::wait(&mut service, Some(credential)).await;
         }
     });
-    let alone = use_keys(&runtime, &keyring, &hot, time, None);
-    note(world, "nobody revokes", &alone, 0, 0.0);
-    let asked = faults.look_ups.calls();
-    let other = Revoker {
-        victims,
-        done: Arc::default(),
-    };
-    let count = other.victims.len() as f64;
-    let busy = use_keys(&runtime, &keyring, &hot, time, Some(other));
-    let look_ups = faults.look_ups.calls() - asked;
-    note(world, "1,000 revokes a second", &busy, look_ups, count);
+    // Each round has both, one after the other.
+    let (mut alone, mut busy) = (Vec::new(), Vec::new());
+    for victims in victims.chunks(victims.len().div_ceil(rounds)) {
+        let time = EVERY * victims.len() as u32;
+        for (row, victims) in [(&mut alone, &[][..]), (&mut busy, victims)] {
+            let asked = faults.look_ups.calls();
+            let mut stretch = use_keys(&runtime, &keyring, &hot, time, victims);
+            stretch.look_ups = faults.look_ups.calls() - asked;
+            row.push(stretch);
+        }
+    }
+    note(world, ALONE, &alone, &alone);
+    note(world, BUSY, &busy, &alone);
 }
 
 async fn make(keyring: &Keyring, keys: u64) -> Vec<(KeyId, String)> {
@@ -88,22 +95,18 @@ async fn make(keyring: &Keyring, keys: u64) -> Vec<(KeyId, String)> {
     made
 }
 
-struct Revoker {
-    victims: Vec<KeyId>,
-    done: Arc<AtomicBool>,
-}
-
-/// Uses one key after another, for `time` or as long as the revoker is at work.
+/// Uses one key after another, for `time` or, if there are any, until the last victim is revoked.
 fn use_keys(
     runtime: &Runtime,
     keyring: &Keyring,
     hot: &Arc<[HeaderValue]>,
     time: Duration,
-    revoker: Option<Revoker>,
+    victims: &[KeyId],
 ) -> Stretch {
-    let done = revoker.as_ref().map(|revoker| Arc::clone(&revoker.done));
-    if let Some(Revoker { victims, done }) = revoker {
-        let keyring = keyring.clone();
+    let revokes = victims.len();
+    let done = (revokes > 0).then(|| Arc::new(AtomicBool::new(false)));
+    if let Some(done) = done.clone() {
+        let (keyring, victims) = (keyring.clone(), victims.to_vec());
         runtime.spawn(async move {
             let mut ticks = tokio::time::interval(EVERY);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
@@ -136,6 +139,8 @@ fn use_keys(
         }
         nanos.sort_by(f64::total_cmp);
         Stretch {
+            revokes,
+            look_ups: 0,
             calls,
             p50: nanos[nanos.len() / 2],
             p99: nanos[nanos.len() * 99 / 100],
@@ -145,16 +150,34 @@ fn use_keys(
     runtime.block_on(user).unwrap()
 }
 
-fn note(world: &mut World, case: &str, stretch: &Stretch, look_ups: u64, revokes: f64) {
+fn note(world: &mut World, case: &str, own: &[Stretch], alone: &[Stretch]) {
     let recorder = &mut world.recorder;
-    let mut note = |figure: &str, value| recorder.note(GROUP.name, case, figure, value);
-    note("revokes a second", revokes / stretch.seconds);
-    note("calls a second", stretch.calls as f64 / stretch.seconds);
-    note("ns, half of the calls", stretch.p50);
-    note("ns, 99 % of the calls", stretch.p99);
-    note("look-ups a second", look_ups as f64 / stretch.seconds);
-    note(
-        "% remembered",
-        100.0 * (1.0 - look_ups as f64 / stretch.calls as f64),
-    );
+    let mut each = |figure: &str, of: &dyn Fn(&Stretch) -> f64| {
+        let values = own.iter().map(of).collect();
+        recorder.rounds(GROUP.name, case, figure, values);
+    };
+    each("revokes a second", &|own| own.revokes as f64 / own.seconds);
+    each("calls a second", &Stretch::rate);
+    each("ns, half of the calls", &|own| own.p50);
+    each("ns, 99 % of the calls", &|own| own.p99);
+    each("look-ups a second", &|own| {
+        own.look_ups as f64 / own.seconds
+    });
+    each("% remembered", &|own| {
+        100.0 * (1.0 - own.look_ups as f64 / own.calls as f64)
+    });
+    let mut ratio = |figure: &str, of: &dyn Fn(&Stretch) -> f64| {
+        let rounds = own.iter().zip(alone);
+        let ratios = rounds.map(|(own, alone)| of(own) / of(alone)).collect();
+        recorder.rounds(GROUP.name, case, figure, ratios);
+    };
+    ratio("calls, x nobody revokes", &Stretch::rate);
+    ratio("half of the calls, x nobody revokes", &|own| own.p50);
+    ratio("99 % of the calls, x nobody revokes", &|own| own.p99);
+}
+
+impl Stretch {
+    fn rate(&self) -> f64 {
+        self.calls as f64 / self.seconds
+    }
 }

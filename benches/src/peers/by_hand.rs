@@ -19,6 +19,9 @@ use subtle::ConstantTimeEq;
 
 use crate::world::open;
 
+/// How many keys most people remember.
+const ROOM: u64 = 100_000;
+
 /// What a row says.
 #[derive(Debug)]
 struct Row {
@@ -66,10 +69,15 @@ struct Typical {
 
 /// A router behind the typical one, which knows `keys`.
 pub fn typical(keys: impl Iterator<Item = String>) -> Router {
+    typical_with_room(ROOM, keys)
+}
+
+/// The same with room for so many in its cache.
+pub fn typical_with_room(room: u64, keys: impl Iterator<Item = String>) -> Router {
     let database = keys.map(|key| (hex(&key), row(&key))).collect();
     let state = Typical {
         cache: moka::future::Cache::builder()
-            .max_capacity(100_000)
+            .max_capacity(room)
             .time_to_live(Duration::from_mins(1))
             .build(),
         database: Arc::new(database),
@@ -123,10 +131,15 @@ struct Lean {
 
 /// A router behind the lean one, which knows `keys`.
 pub fn lean(keys: impl Iterator<Item = String>) -> Router {
+    lean_with_room(ROOM, keys)
+}
+
+/// The same with room for so many in its cache.
+pub fn lean_with_room(room: u64, keys: impl Iterator<Item = String>) -> Router {
     let database = keys.map(|key| row(&key)).map(|row| (row.hash, row));
     let state = Lean {
         cache: moka::sync::Cache::builder()
-            .max_capacity(100_000)
+            .max_capacity(room)
             .time_to_live(Duration::from_mins(1))
             .build(),
         database: Arc::new(database.collect()),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use http::StatusCode;
 use p256::ecdsa::VerifyingKey;
@@ -10,6 +11,7 @@ use p256::pkcs8::DecodePublicKey as _;
 
 use super::limits::Limits;
 use super::report::{Report, answer};
+use super::room::Room;
 use super::signature::{Claim, Verification};
 use crate::admin::answer::{Answer, Refused};
 use crate::admin::body;
@@ -23,6 +25,13 @@ use crate::keyring::Keyring;
 /// The most bytes of a report, and the most secrets in it.
 const LIMIT: usize = 1 << 20;
 const MOST: usize = 1_000;
+
+/// The most bytes of reports that nobody has looked at yet: anybody can send them, with a signature
+/// that has the form of one.
+const ROOM: usize = 32 * LIMIT;
+
+/// How long a report may take to come. Who sends them has good lines.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The public keys by which reports are signed: those that
 /// `https://api.github.com/meta/public_keys/secret_scanning` gives out. Clones are the same keys.
@@ -54,16 +63,17 @@ pub struct InvalidScanningKeys(pub String);
 pub(super) struct Github {
     keys: ScanningKeys,
     limits: Limits,
+    room: Room,
     verification: Verification,
 }
 
 impl Github {
     pub(super) fn new(keys: ScanningKeys, limits: Limits) -> Self {
-        let verification = Verification::new();
         Self {
             keys,
             limits,
-            verification,
+            room: Room::of(ROOM),
+            verification: Verification::new(),
         }
     }
 }
@@ -129,10 +139,12 @@ pub(super) async fn report(report: Report) -> Answer {
     if let Some(address) = desk.client_address(&parts) {
         github.limits.count_for(address)?;
     }
-    let body = body::within(LIMIT, body::PATIENCE, &parts.headers, body).await?;
+    let mut place = github.room.place()?;
+    let came = |bytes| place.grow(bytes);
+    let body = body::counted(LIMIT, PATIENCE, &parts.headers, body, came).await?;
     body::must_be("application/json", &parts.headers)?;
     // Before anything in it is read.
-    let body = github.verification.of(claim, body).await?;
+    let body = github.verification.of(claim, body, place).await?;
     let body = body.ok_or_else(not_signed)?;
     let mut errors = Errors::default();
     Query::of(parts.uri.query(), &[], &mut errors);

@@ -6,6 +6,8 @@ mod github;
 mod limits;
 mod report;
 #[cfg(feature = "secret-scanning")]
+mod room;
+#[cfg(feature = "secret-scanning")]
 mod signature;
 
 use std::sync::Arc;

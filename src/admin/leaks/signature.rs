@@ -1,6 +1,7 @@
 //! Signatures of reports: first what can be seen of one, and then whether it is good.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +10,9 @@ use p256::ecdsa::signature::Verifier as _;
 use p256::ecdsa::{Signature, VerifyingKey};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
+use super::room::Place;
 use crate::admin::answer::Refused;
 
 const IDENTIFIER: &str = "github-public-key-identifier";
@@ -27,9 +30,13 @@ pub(super) struct Claim {
     signature: Signature,
 }
 
+/// How long a body waits to be verified. Those that can wait take so long only if the processor has
+/// little time for them.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Where signatures wait for their turn. It takes a millisecond or two to hash a large body, and
-/// anybody may ask for it: so few do that at a time, beside the threads that serve all others. Who
-/// waits is never sent away, so that no crowd shuts out the one whose signature is good.
+/// anybody may ask for it: so few do that at a time, beside the threads that serve all others. They
+/// come in the order in which they have asked, and no more wait than there is room for bodies.
 #[derive(Debug)]
 pub(super) struct Verification(Arc<Semaphore>);
 
@@ -57,17 +64,29 @@ impl Verification {
     }
 
     /// The body, if it is what this signs.
-    pub(super) async fn of(&self, claim: Claim, body: Vec<u8>) -> Result<Option<Vec<u8>>, Refused> {
-        self.in_turn(move || claim.is_of(&body).then_some(body))
-            .await
+    pub(super) async fn of(
+        &self,
+        claim: Claim,
+        body: Vec<u8>,
+        place: Place,
+    ) -> Result<Option<Vec<u8>>, Refused> {
+        let verify = move || {
+            let signed = claim.is_of(&body).then_some(body);
+            // What is signed is no longer anybody's, and what is not is gone.
+            drop(place);
+            signed
+        };
+        self.in_turn(verify).await
     }
 
     async fn in_turn<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Refused> {
-        let turn = Arc::clone(&self.0).acquire_owned().await;
-        let turn = turn.map_err(|_| Refused::unavailable())?;
+        let turn = timeout(PATIENCE, Arc::clone(&self.0).acquire_owned()).await;
+        let Ok(Ok(turn)) = turn else {
+            return Err(Refused::overloaded());
+        };
         let work = spawn_blocking(move || {
             let done = work();
             // Not before: whoever asked may have left, and the work goes on.

@@ -24,7 +24,8 @@ const CORES: Column = Column {
     cell: Cell::Near(
         |_, outcome| outcome.cores(outcome.spent.syncs + outcome.spent.nudges),
         arithmetic::cores,
-        0.1,
+        // Whoever is being woken for one change is not woken again for the next.
+        0.15,
     ),
 };
 

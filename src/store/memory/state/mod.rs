@@ -1,20 +1,20 @@
 //! What a memory store holds, and what each decision does to it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod prune;
+mod read;
 
+use std::collections::BTreeMap;
+
+pub(super) use self::read::position;
 use crate::key::{KeyDigest, KeyId};
 use crate::store::{
-    Event, EventQuery, FoundKey, KeyRecord, ListQuery, MOST_KEYS_NAMED, MOST_PRUNED, Outcome,
-    Owner, Position, Provenance, Pruned, RecordedEvent, Replay, ReplayKey, Retention, Revocation,
-    Rows, Status, StoreError, StoreErrorKind, Subjects, Touched, Use, Whose,
+    Event, KeyRecord, MOST_KEYS_NAMED, Outcome, Position, Replay, ReplayKey, Revocation, Rows,
+    StoreError, StoreErrorKind, Touched, Use, Whose,
 };
 use crate::timestamp::Timestamp;
 
 /// How many revisions' change rows are kept. A keyring that is further behind starts afresh.
 const REVISIONS_KEPT: u64 = 10_000;
-
-/// How many things are pruned at once.
-const AT_ONCE: usize = MOST_PRUNED as usize;
 
 #[cfg_attr(test, derive(Clone))]
 pub(super) struct State {
@@ -62,83 +62,6 @@ impl State {
             next_event: 1,
             changes: BTreeMap::from([(0, (position.nonce, Vec::new()))]),
         }
-    }
-
-    pub(super) fn found(&self, digest: &KeyDigest) -> Option<FoundKey> {
-        let secret = self.secrets.get(digest)?.as_ref()?;
-        Some(FoundKey {
-            record: self.record(&secret.key)?,
-            secret_expires_at: secret.expires_at,
-            secret_last_used_at: secret.last_used_at,
-        })
-    }
-
-    pub(super) fn record(&self, id: &KeyId) -> Option<KeyRecord> {
-        Some(self.keys.get(id)?.record.clone())
-    }
-
-    pub(super) fn list(&self, query: &ListQuery, now: Timestamp) -> Vec<KeyRecord> {
-        let ListQuery {
-            owner,
-            after,
-            limit: _,
-            status,
-            environment,
-            expires_before,
-        } = query;
-        self.keys
-            .values()
-            .map(|stored| &stored.record)
-            .filter(|key| owner.as_ref().is_none_or(|owner| *owner == key.owner))
-            .filter(|key| after.as_ref().is_none_or(|after| position(key) < *after))
-            .filter(|key| status.is_none_or(|status| status == key.status(now)))
-            .filter(|key| {
-                environment
-                    .as_ref()
-                    .is_none_or(|env| *env == key.environment)
-            })
-            .filter(|key| {
-                expires_before.is_none_or(|moment| key.expires_at.is_some_and(|end| end < moment))
-            })
-            .cloned()
-            .collect()
-    }
-
-    pub(super) fn rows(&self, subjects: &Subjects, now: Timestamp) -> Rows {
-        let replay = subjects
-            .replay
-            .and_then(|key| self.replays.get(&key.0))
-            .filter(|replay| now < replay.expires_at)
-            .cloned();
-        let target = match &replay {
-            Some(replay) => Some(&replay.made),
-            None => subjects.target.as_ref(),
-        };
-        Rows {
-            now,
-            caller: subjects.caller.and_then(|digest| self.found(&digest)),
-            target: target.and_then(|id| self.record(id)),
-            ever_had_a_key: self.ever_had_a_key,
-            replay,
-            live_keys: subjects
-                .count_owner
-                .as_ref()
-                .map_or(0, |owner| self.live_keys(owner, now)),
-            digest_holder: subjects.digest.and_then(|digest| {
-                let holder = self.secrets.get(&digest)?.as_ref()?;
-                self.record(&holder.key)
-            }),
-            digest_ended: subjects
-                .digest
-                .is_some_and(|digest| matches!(self.secrets.get(&digest), Some(None))),
-        }
-    }
-
-    fn live_keys(&self, owner: &Owner, now: Timestamp) -> u64 {
-        let records = self.keys.values().map(|stored| &stored.record);
-        let theirs = records.filter(|record| record.owner == *owner);
-        let live = theirs.filter(|record| !is_dead(record, now));
-        live.map(|_| 1).sum()
     }
 
     pub(super) fn insert(
@@ -271,37 +194,6 @@ impl State {
         }
     }
 
-    fn keys_of(&self, whose: &Whose) -> Vec<KeyId> {
-        let ids_where = |wanted: &dyn Fn(&KeyRecord) -> bool| -> Vec<KeyId> {
-            let records = self.keys.values().map(|stored| &stored.record);
-            records
-                .filter(|record| wanted(record))
-                .map(|record| record.id.clone())
-                .collect()
-        };
-        match whose {
-            Whose::All => ids_where(&|_| true),
-            Whose::Owner(owner) => ids_where(&|record| record.owner == *owner),
-            Whose::CreatedBy(maker) => {
-                let mut made_by: HashMap<&Provenance, Vec<&KeyId>> = HashMap::new();
-                for stored in self.keys.values() {
-                    let KeyRecord { id, created_by, .. } = &stored.record;
-                    made_by.entry(created_by).or_default().push(id);
-                }
-                // Taken out, so that nobody's are walked twice.
-                let mut ids = made_by.remove(maker).unwrap_or_default();
-                let mut next = 0;
-                // Grows while it is walked: keys made by these, by those, and so on.
-                while let Some(&id) = ids.get(next) {
-                    let made = made_by.remove(&Provenance::Key(id.clone()));
-                    ids.extend(made.into_iter().flatten());
-                    next += 1;
-                }
-                ids.into_iter().cloned().collect()
-            }
-        }
-    }
-
     pub(super) fn keep(&self, target: Option<&KeyRecord>) -> Result<Outcome, StoreError> {
         let stored = target.and_then(|target| self.keys.get(&target.id));
         let stored = stored.ok_or_else(no_target)?;
@@ -343,76 +235,6 @@ impl State {
         self.next_event += 1;
     }
 
-    pub(super) fn events(&self, query: &EventQuery) -> Vec<RecordedEvent> {
-        let EventQuery { key, before, limit } = query;
-        self.events
-            .range(..before.unwrap_or(u64::MAX))
-            .rev()
-            .filter(|(_, (id, _))| key.as_ref().is_none_or(|key| key == id))
-            .take(usize::try_from(*limit).unwrap_or(usize::MAX))
-            .map(|(&seq, (id, event))| RecordedEvent {
-                seq,
-                key: id.clone(),
-                event: event.clone(),
-            })
-            .collect()
-    }
-
-    pub(super) fn prune(&mut self, retention: &Retention, now: Timestamp, nonce: i64) -> Pruned {
-        let Retention { dead_keys, events } = retention;
-        let mut pruned = Pruned::default();
-        if let Some(before) = dead_keys.and_then(|kept| now.checked_sub(kept)) {
-            let makers: HashSet<&KeyId> = self
-                .keys
-                .values()
-                .filter_map(|stored| match &stored.record.created_by {
-                    Provenance::Key(maker) => Some(maker),
-                    _ => None,
-                })
-                .collect();
-            let records = self.keys.values().map(|stored| &stored.record);
-            let over = records.filter(|record| was_dead(record, before));
-            let over = over.filter(|record| !makers.contains(&record.id));
-            let over: Vec<KeyId> = over.map(|record| record.id.clone()).collect();
-            pruned.keys = self.delete(&over, nonce);
-            pruned.more |= pruned.keys > 0 && over.len() >= AT_ONCE;
-        }
-        if let Some(before) = events.and_then(|kept| now.checked_sub(kept)) {
-            let over = self
-                .events
-                .iter()
-                .filter(|(_, (_, event))| event.at < before);
-            let over: Vec<u64> = over.map(|(&seq, _)| seq).take(AT_ONCE).collect();
-            for seq in &over {
-                self.events.remove(seq);
-                pruned.events += 1;
-            }
-            pruned.more |= over.len() == AT_ONCE;
-        }
-        pruned
-    }
-
-    /// Deletes as many of these keys as are deleted at once.
-    fn delete(&mut self, ids: &[KeyId], nonce: i64) -> u64 {
-        let mut touched = Vec::new();
-        let mut deleted = 0;
-        for id in ids.iter().take(AT_ONCE) {
-            let Some(stored) = self.keys.remove(id) else {
-                continue;
-            };
-            touched.extend(stored.touched());
-            for digest in [Some(stored.digest), stored.previous].into_iter().flatten() {
-                self.secrets.insert(digest, None);
-            }
-            self.replays.retain(|_, replay| replay.made != *id);
-            deleted += 1;
-        }
-        if deleted > 0 {
-            self.commit(touched, nonce);
-        }
-        deleted
-    }
-
     fn committed(&mut self, touched: Vec<Touched>, record: KeyRecord, nonce: i64) -> Outcome {
         self.commit(touched.clone(), nonce);
         Outcome::Committed { touched, record }
@@ -446,25 +268,6 @@ impl Secret {
             last_used_at: None,
         }
     }
-}
-
-/// Whether it is dead for good.
-fn is_dead(record: &KeyRecord, now: Timestamp) -> bool {
-    matches!(record.status(now), Status::Revoked | Status::Expired)
-}
-
-/// Whether it was dead already before this moment.
-fn was_dead(record: &KeyRecord, before: Timestamp) -> bool {
-    let ends = [
-        record.revoked.as_ref().map(|revoked| revoked.at),
-        record.expires_at,
-    ];
-    ends.into_iter().flatten().any(|end| end < before)
-}
-
-/// Where a key stands in the order of lists.
-pub(super) fn position(record: &KeyRecord) -> (Timestamp, KeyId) {
-    (record.created_at, record.id.clone())
 }
 
 /// A decision changes the row that it was shown and no other.

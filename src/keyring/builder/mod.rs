@@ -1,36 +1,20 @@
 //! Options of a keyring, each with its default, and what is refused.
 
+mod assemble;
+mod refuse;
+
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
-
-use super::agreement::Agreement;
-use super::authority::SelfService;
-use super::cache::time_to_keep;
+pub use self::refuse::BuildError;
 use super::change::{KeyChange, Listeners};
-use super::declared::{Declared, InvalidDeclaration};
-use super::epoch::CacheSizes;
-use super::flight::Flights;
-use super::idle::Idle;
-use super::last_used::LastUsed;
-use super::once_found::OnceFound;
-use super::outage::Outage;
-use super::seen_revoked::SeenRevoked;
-use super::shared::Shared;
-use super::timeline::Timeline;
-use super::{Inner, Keyring, budget, cooldown, retention, sync};
+use super::declared::Declared;
 use crate::clock::{Clock, SystemClock};
-use crate::key::{
-    ChecksumSecret, DigestAlgorithm, DigestHasherBuilder, ForeignFormat, InvalidFormat, KeyFormat,
-};
+use crate::key::{ChecksumSecret, DigestAlgorithm, ForeignFormat};
 use crate::store::{KeyStore, Retention};
 
-/// Whoever wants to do without the store for longer wants another store.
-const LONGEST_OUTAGE_GRACE: Duration = Duration::from_hours(24);
-
-/// Builds a [`Keyring`]. Each method says what it is when it is not called.
+/// Builds a [`Keyring`](super::Keyring). Each method says what it is when it is not called.
 #[must_use]
 pub struct Builder {
     store: Arc<dyn KeyStore>,
@@ -55,82 +39,6 @@ pub struct Builder {
     outage_grace: Option<Duration>,
     poll_when_idle: bool,
     retention: Option<Retention>,
-}
-
-/// Why a keyring cannot be built like this. Always a mistake in the configuration: a store that
-/// is away fails nothing here.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// No prefix was given.
-    #[error("a keyring needs a prefix, such as .prefix(\"acme\"), that is never changed again")]
-    NoPrefix,
-    /// The prefix, one of the environments, the secrets of the checksum, or a foreign format.
-    #[error("this cannot be the form of a key")]
-    Format(#[from] InvalidFormat),
-    /// One of the declared scopes or roles.
-    #[error("this cannot be declared")]
-    Declaration(#[from] InvalidDeclaration),
-    /// The lease would be renewed too seldom.
-    #[error(
-        "the poll interval must be at most a quarter of max_staleness, so that a lost sync does \
-         not end the lease: {poll_interval:?} is more than a quarter of {max_staleness:?}"
-    )]
-    PollTooSeldom {
-        /// As configured.
-        poll_interval: Duration,
-        /// As configured.
-        max_staleness: Duration,
-    },
-    /// A look-up could be older than anything that may be trusted.
-    #[error(
-        "the look-up deadline must be less than max_staleness: {lookup_deadline:?} is not less \
-         than {max_staleness:?}"
-    )]
-    DeadlineTooLong {
-        /// As configured.
-        lookup_deadline: Duration,
-        /// As configured.
-        max_staleness: Duration,
-    },
-    /// A number or a time that has to be more than it is.
-    #[error("{option} must be at least {least}, and is {value}")]
-    TooSmall {
-        /// Which option.
-        option: &'static str,
-        /// The least it may be.
-        least: String,
-        /// As configured.
-        value: String,
-    },
-    /// A time that has to be less than it is.
-    #[error("{option} must be at most {most:?}, and is {value:?}")]
-    TooLong {
-        /// Which option.
-        option: &'static str,
-        /// The most it may be.
-        most: Duration,
-        /// As configured.
-        value: Duration,
-    },
-    /// There is no Tokio runtime to run the background task on.
-    #[error("a keyring must be built inside a Tokio runtime")]
-    NoRuntime(#[source] tokio::runtime::TryCurrentError),
-    /// The operating system gave no random bytes.
-    #[error("the operating system gave no random bytes")]
-    NoRandomness(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
-
-/// What a keyring's background tasks are made of.
-struct Followers<W> {
-    /// Writes down when keys were last used.
-    writing: W,
-    /// Makes the next sync come at once.
-    wake: Arc<Notify>,
-    /// Tells of the first request after a poll.
-    request: Arc<Notify>,
-    /// Tells that the last keyring is gone.
-    gone: watch::Receiver<()>,
 }
 
 impl Builder {
@@ -370,7 +278,7 @@ impl Builder {
     /// most, also while nobody asks anything. A deleted key is an unknown key; its trail stays until
     /// it is old enough itself. A key that has made other keys stays as long as one of them is
     /// there. Its digests stay taken for ever (32 bytes each, and nothing else), so that no key with
-    /// the same secret can be [imported](Keyring::import): what somebody goes on sending with it
+    /// the same secret can be [imported](super::Keyring::import): what somebody goes on sending with it
     /// would come in as whoever had that done.
     pub fn retention(mut self, retention: Retention) -> Self {
         self.retention = Some(retention);
@@ -405,188 +313,10 @@ impl Builder {
         self.clock = clock;
         self
     }
-
-    /// Checks the options and starts to follow the store. Asks nothing of it yet, so that a store
-    /// that is away fails nothing: the gate answers 503 until it is back.
-    pub fn build(self) -> Result<Keyring, BuildError> {
-        let (poll_interval, _) = self.rhythm();
-        let retention = self.retention;
-        let (keyring, followers) = self.assemble()?;
-        let runtime = tokio::runtime::Handle::try_current().map_err(BuildError::NoRuntime)?;
-        let Followers {
-            writing,
-            wake,
-            request,
-            gone,
-        } = followers;
-        let weak: Weak<Inner> = Arc::downgrade(&keyring.inner);
-        let store = Arc::clone(&keyring.inner.store);
-        runtime.spawn(writing);
-        if let Some(retention) = retention {
-            runtime.spawn(retention::run(Arc::clone(&store), retention, gone.clone()));
-        }
-        let rhythm = sync::Rhythm {
-            poll: poll_interval,
-            wake,
-            request,
-        };
-        runtime.spawn(sync::run(weak, store, rhythm, gone));
-        Ok(keyring)
-    }
-
-    /// A keyring that never follows its store, and so needs no runtime: nothing is ever asked of
-    /// it, but which one it is.
-    #[cfg(feature = "testing")]
-    pub(crate) fn build_idle(self) -> Result<Keyring, BuildError> {
-        self.assemble().map(|(keyring, _)| keyring)
-    }
-
-    /// The keyring, and what goes on behind it once it is spawned.
-    fn assemble(
-        self,
-    ) -> Result<(Keyring, Followers<impl Future<Output = ()> + Send + use<>>), BuildError> {
-        let (poll_interval, lookup_deadline) = self.rhythm();
-        self.check(poll_interval, lookup_deadline)?;
-        let prefix = self.prefix.ok_or(BuildError::NoPrefix)?;
-        let agreement = Agreement::on(self.digest.name(), lookup_deadline);
-        let format = KeyFormat::new(&prefix, &self.environments)?.with_digest(self.digest);
-        let format = match self.keyed_checksum {
-            Some(secrets) => format.with_keyed_checksum(secrets)?,
-            None => format,
-        };
-        let format = format.with_foreign(self.foreign)?;
-        let (catalogue, roles) = self.declared.check()?;
-        let hasher =
-            DigestHasherBuilder::new().map_err(|error| BuildError::NoRandomness(error.into()))?;
-        let wake = Arc::new(Notify::new());
-        let idle = Idle::polling_all_the_same(self.poll_when_idle);
-        let request = idle.request();
-        let (last_keyring, gone) = watch::channel(());
-        let (a_second, burst) = self.unknown_lookups;
-        let (last_used, writing) = LastUsed::new(Arc::clone(&self.store), self.last_used_every);
-        let inner = Arc::new(Inner {
-            store: self.store,
-            clock: self.clock,
-            format,
-            catalogue,
-            roles,
-            agreement,
-            listeners: self.listeners,
-            self_service: SelfService {
-                renewal: self.self_renewal,
-            },
-            timeline: Timeline::new(CacheSizes {
-                positive: self.known_keys,
-                negative: self.unknown_keys,
-                kept: time_to_keep(self.max_staleness, self.outage_grace),
-                hasher: hasher.clone(),
-            }),
-            once_found: OnceFound::with_room_for(self.known_keys, hasher),
-            flights: Flights::new(
-                self.concurrent_lookups,
-                self.waiting_requests,
-                lookup_deadline,
-            ),
-            cooldown: cooldown::Cooldown::new(),
-            budget: budget::Budget::new(a_second, burst),
-            outage: Outage::new(self.max_staleness, self.outage_grace),
-            shared: Shared::default(),
-            seen_revoked: SeenRevoked::default(),
-            max_staleness: self.max_staleness,
-            max_staleness_nanos: u64::try_from(self.max_staleness.as_nanos()).unwrap_or(u64::MAX),
-            // Two syncs that each take this long, a poll apart, still renew the lease in time.
-            sync_deadline: self.max_staleness / 4,
-            last_used,
-            syncs: sync::Syncs::default(),
-            idle,
-            wake: Arc::clone(&wake),
-            _last_keyring: last_keyring,
-        });
-        let followers = Followers {
-            writing,
-            wake,
-            request,
-            gone,
-        };
-        Ok((Keyring { inner }, followers))
-    }
-
-    /// The poll interval and the look-up deadline. What was not given fits itself in; what was
-    /// given is never changed, and refused where it does not fit.
-    fn rhythm(&self) -> (Duration, Duration) {
-        let poll = Duration::from_secs(1).min(self.max_staleness / 4);
-        let deadline = Duration::from_millis(500).min(self.max_staleness / 2);
-        (
-            self.poll_interval.unwrap_or(poll),
-            self.lookup_deadline.unwrap_or(deadline),
-        )
-    }
-
-    fn check(&self, poll_interval: Duration, lookup_deadline: Duration) -> Result<(), BuildError> {
-        let least = Duration::from_millis(1);
-        at_least("max_staleness", self.max_staleness, least * 4)?;
-        at_least("poll_interval", poll_interval, least)?;
-        at_least("lookup_deadline", lookup_deadline, least)?;
-        at_least("the capacity for known keys", self.known_keys, 1)?;
-        at_least("the capacity for unknown keys", self.unknown_keys, 1)?;
-        // One for known keys and one for all others.
-        at_least("concurrent look-ups", self.concurrent_lookups, 2)?;
-        at_least("waiting requests", self.waiting_requests, 1)?;
-        at_least("unknown look-ups a second", self.unknown_lookups.0, 1)?;
-        at_least("unknown look-ups at once", self.unknown_lookups.1, 1)?;
-        let Retention { dead_keys, events } = self.retention.unwrap_or_default();
-        let kept = [
-            ("retention of dead keys", dead_keys),
-            ("retention of events", events),
-        ];
-        for (option, kept) in kept {
-            let kept = kept.unwrap_or(Duration::MAX);
-            at_least(option, kept, retention::SHORTEST)?;
-        }
-        if let Some(grace) = self.outage_grace {
-            let option = "dangerously_accept_known_keys_during_outage";
-            at_least(option, grace, least)?;
-            if grace > LONGEST_OUTAGE_GRACE {
-                return Err(BuildError::TooLong {
-                    option,
-                    most: LONGEST_OUTAGE_GRACE,
-                    value: grace,
-                });
-            }
-        }
-        if poll_interval > self.max_staleness / 4 {
-            return Err(BuildError::PollTooSeldom {
-                poll_interval,
-                max_staleness: self.max_staleness,
-            });
-        }
-        if lookup_deadline >= self.max_staleness {
-            return Err(BuildError::DeadlineTooLong {
-                lookup_deadline,
-                max_staleness: self.max_staleness,
-            });
-        }
-        Ok(())
-    }
 }
 
 fn owned(texts: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<String> {
     texts.into_iter().map(|t| t.as_ref().to_owned()).collect()
-}
-
-fn at_least<T: Copy + PartialOrd + fmt::Debug>(
-    option: &'static str,
-    value: T,
-    least: T,
-) -> Result<(), BuildError> {
-    if value < least {
-        return Err(BuildError::TooSmall {
-            option,
-            least: format!("{least:?}"),
-            value: format!("{value:?}"),
-        });
-    }
-    Ok(())
 }
 
 impl fmt::Debug for Builder {
