@@ -11,7 +11,7 @@ use crate::store::{
 };
 use crate::timestamp::Timestamp;
 
-const GRACE: Duration = Duration::from_secs(60);
+const GRACE: Duration = Duration::from_mins(1);
 
 fn rotation(grace: Duration, renewal: bool) -> Rotation {
     Rotation {

@@ -43,8 +43,10 @@ fn nothing_new() -> KeyPatch {
     }
 }
 
+type Differently = fn(&mut KeyPatch);
+
 /// Another value in each field but the switch.
-const FIELDS: [(&str, fn(&mut KeyPatch)); 7] = [
+const FIELDS: [(&str, Differently); 7] = [
     ("name", |patch| {
         patch.name = Some(KeyName::parse("after").unwrap());
     }),
