@@ -3,6 +3,13 @@
 //! The caller is a key of `acme` in `live` that holds `keys:write`, `a:*` and `b`, and lives as
 //! long as each case says; the target is a key of `acme` in `live` that holds `a:x`.
 
+#[cfg(feature = "admin")]
+mod callers;
+mod covering;
+mod importing;
+mod rotating;
+mod trail;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +21,7 @@ use crate::principal::{Known, Principal, Span};
 use crate::scope::{Roles, ScopeSet};
 use crate::store::{
     Decision, FoundKey, KeyName, KeyRecord, Metadata, Owner, Provenance, Refusal, Revocation, Rows,
+    Whose,
 };
 use crate::timestamp::Timestamp;
 
@@ -675,6 +683,25 @@ fn a_revocation_says_when_by_whom_and_why() {
         ..before
     };
     assert_eq!(after, expected);
+}
+
+#[test]
+fn many_keys_at_once_are_revoked_by_whoever_manages_all_of_them_alone() {
+    let mut scene = Scene::new();
+    let stop = |scene: &Scene| {
+        authority::revoke_all(&key(), &Whose::All, "why", &Roles::default(), &scene.rows())
+    };
+    assert_eq!(stop(&scene).unwrap_err(), Refusal::CallerLacksScope);
+    scene.caller().scopes = scopes(&["keys:admin"]);
+    let Ok(Decision::RevokeAll { whose, revocation }) = stop(&scene) else {
+        panic!("it manages all keys");
+    };
+    let expected = Revocation {
+        at: at(0),
+        by: Provenance::Key(id(CALLER)),
+        reason: Some("why".to_owned()),
+    };
+    assert_eq!((whose, revocation), (Whose::All, expected));
 }
 
 #[test]

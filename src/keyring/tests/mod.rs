@@ -12,6 +12,7 @@ mod chance;
 mod concurrent;
 mod crowded;
 mod debug;
+mod epoch;
 mod expiry;
 mod fixture;
 mod flights;
