@@ -6,7 +6,7 @@
 #[path = "../../../src/keyring/freshness.rs"]
 mod freshness;
 
-mod atomic {
+mod concurrency {
     pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
 }
 
