@@ -126,7 +126,7 @@ impl HotTable {
 mod tests {
     use super::*;
     use crate::keyring::cache::tests::known;
-    use crate::keyring::concurrency::on_every_schedule;
+    use crate::keyring::concurrency::on_many_schedules;
 
     /// Two keys that share a place.
     fn neighbours(table: &HotTable) -> (Arc<Known>, Arc<Known>) {
@@ -173,7 +173,7 @@ mod tests {
     fn two_at_one_place_are_not_taken_for_each_other_on_any_schedule() {
         let found = DigestHasherBuilder::new().unwrap();
         let (old, new) = neighbours(&HotTable::beside(1, found.clone()));
-        on_every_schedule(move || {
+        on_many_schedules(move || {
             let table = Arc::new(HotTable::beside(1, found.clone()));
             table.put(&old);
             let on_a_thread = |work: fn(&HotTable, &Arc<Known>), known: &Arc<Known>| {

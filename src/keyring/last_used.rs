@@ -190,7 +190,7 @@ async fn write_batch(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keyring::concurrency::on_every_schedule;
+    use crate::keyring::concurrency::on_many_schedules;
 
     fn at(seconds: u64) -> BootTime {
         BootTime::from_nanos(seconds * 1_000_000_000)
@@ -208,8 +208,8 @@ mod tests {
     }
 
     #[test]
-    fn of_a_crowd_that_finds_the_interval_over_one_notes_it_on_every_schedule() {
-        on_every_schedule(|| {
+    fn of_a_crowd_that_finds_the_interval_over_one_notes_it_on_many_schedules() {
+        on_many_schedules(|| {
             let usage = Arc::new(Usage::noted_at(at(1)));
             let crowd = [(); 3].map(|()| {
                 let usage = Arc::clone(&usage);

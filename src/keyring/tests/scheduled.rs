@@ -1,6 +1,6 @@
 //! What threads share, with a place before each step at which another thread may go on.
 //!
-//! In the place of `concurrency` in all unit tests. Within [`on_every_schedule`] shuttle says who
+//! In the place of `concurrency` in all unit tests. Within [`on_many_schedules`] shuttle says who
 //! goes on; elsewhere these are what they stand for. No step is less ordered here than it looks:
 //! what comes of weaker orders is loom's business (`tests/loom.rs`).
 
@@ -32,7 +32,11 @@ thread_local! {
 /// what waits for a future. Tokio's time stands still, so that no deadline passes.
 ///
 /// Nobody listens to the log: shuttle would tell of every step.
-pub(crate) fn on_every_schedule(test: impl Fn() + Send + Sync + 'static) {
+#[expect(
+    clippy::unwrap_used,
+    reason = "this is a test, which its place in the tree hides"
+)]
+pub(crate) fn on_many_schedules(test: impl Fn() + Send + Sync + 'static) {
     let schedules = std::env::var("PORTCULLIS_SCHEDULES");
     let schedules = schedules.map_or(SCHEDULES, |number| number.parse().unwrap());
     let mut config = shuttle::Config::new();

@@ -12,7 +12,7 @@ use shuttle::thread::{self, JoinHandle};
 
 use super::fixture::{REVOKED, Replica, allowed, unavailable};
 use crate::key::KeyId;
-use crate::keyring::concurrency::on_every_schedule;
+use crate::keyring::concurrency::on_many_schedules;
 use crate::keyring::{Builder, Unavailable};
 use crate::store::MemoryStore;
 
@@ -94,7 +94,7 @@ fn all(threads: impl IntoIterator<Item = JoinHandle<()>>) {
 /// The tags do not move by it, since nobody knows to what. The epoch does.
 #[test]
 fn a_revocation_holds_whose_answer_from_the_store_was_lost() {
-    on_every_schedule(|| {
+    on_many_schedules(|| {
         let world = World::new();
         world.replica.faults.writes.lose_answers();
         all([
@@ -108,7 +108,7 @@ fn a_revocation_holds_whose_answer_from_the_store_was_lost() {
 
 #[test]
 fn those_who_hang_up_leave_nothing_behind_and_the_others_their_answer() {
-    on_every_schedule(|| {
+    on_many_schedules(|| {
         let world = World::new();
         all([
             world.on_a_thread(World::ask),
@@ -125,7 +125,7 @@ fn those_who_hang_up_leave_nothing_behind_and_the_others_their_answer() {
 
 #[test]
 fn no_more_wait_than_there_are_places() {
-    on_every_schedule(|| {
+    on_many_schedules(|| {
         let world = World::with(|builder| builder.lookups(2, 4));
         let crowd = (0..6).map(|_| {
             world.on_a_thread(|world| {
