@@ -209,8 +209,8 @@ impl Flight {
     async fn fly(mut self) {
         let landing = self.look_up().await;
         match &landing {
-            // Remembered before the flight goes from the table, so that there is no moment at
-            // which a request finds neither.
+            // Remembered before the flight goes from the table: whoever looks for both from then on
+            // finds one. Who came between its two looks asks once more, which does no harm.
             Landing::Found(known) => {
                 self.epoch.cache.remember_known(known);
                 self.inner.once_found.insert(&known.digest);

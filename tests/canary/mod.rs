@@ -24,7 +24,7 @@ use std::sync::{LazyLock, Mutex, MutexGuard, Once, PoisonError};
 use http::Method;
 use http::response::Parts;
 use tempfile::TempDir;
-use tracing::Level;
+use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 pub(crate) use search::Search;
@@ -42,12 +42,22 @@ fn searching() -> MutexGuard<'static, Search> {
 
 /// Searches everything that is logged in this process from here on.
 pub(crate) fn listen() {
+    listen_to("trace");
+}
+
+/// The same of what the crate itself logs. For a hundred thousand requests over sockets, of which
+/// hyper and h2 have so much to say that it would take many times as long.
+pub(crate) fn listen_to_the_crate_alone() {
+    listen_to("off,portcullis=trace");
+}
+
+fn listen_to(whom: &'static str) {
     // One subscriber for all threads. With one for each test, a place in the code that another
     // thread comes by at the wrong moment may be silenced for all.
     static LISTENING: Once = Once::new();
     LISTENING.call_once(|| {
         let subscriber = tracing_subscriber::fmt()
-            .with_max_level(Level::TRACE)
+            .with_env_filter(EnvFilter::new(whom))
             .with_span_events(FmtSpan::NEW | FmtSpan::CLOSE)
             .with_ansi(false)
             .with_writer(|| Pen)

@@ -15,6 +15,7 @@ use portcullis::{ApiKeyLayer, Keyring, Principal};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::canary;
 use crate::client::{Client, Protocol};
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -32,6 +33,7 @@ impl Ground {
     }
 
     pub(crate) async fn with(options: impl FnOnce(Builder) -> Builder) -> Self {
+        canary::listen_to_the_crate_alone();
         let clock = FakeClock::new();
         let store = FaultStore::new(MemoryStore::with_clock(Arc::new(clock.clone())));
         let faults = store.faults();
@@ -57,7 +59,9 @@ impl Ground {
     }
 
     pub(crate) async fn make(&self, new: NewKey) -> Created {
-        self.keyring.create(new).await.unwrap()
+        let created = self.keyring.create(new).await.unwrap();
+        canary::know(created.secret.expose());
+        created
     }
 
     /// A key of `acme-corp`'s with these scopes.

@@ -12,6 +12,8 @@
     reason = "a test fails by panicking, also in what it stands on"
 )]
 
+#[path = "../canary/mod.rs"]
+mod canary;
 mod challenge;
 mod client;
 mod ground;
