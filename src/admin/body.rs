@@ -16,6 +16,10 @@ use super::json::Json;
 /// The most bytes of an object that are read: many times what the largest key takes.
 pub(super) const LIMIT: usize = 64 * 1024;
 
+/// Room for so many bytes is there before the first has come. Nobody is believed to send much before
+/// much has come.
+pub(super) const AHEAD: usize = 4 * 1024;
+
 /// How long a body may take to come.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -72,8 +76,7 @@ pub(super) async fn counted(
     if announced > limit {
         return Err(too_many_bytes(limit));
     }
-    // Nobody is believed to send much before much has come.
-    let bytes = Vec::with_capacity(announced.min(LIMIT));
+    let bytes = Vec::with_capacity(announced.min(AHEAD));
     let reading = timeout(patience, to_its_end(limit, bytes, body, came));
     reading.await.unwrap_or_else(|_| {
         let refused = Refused::problem(StatusCode::REQUEST_TIMEOUT, "request_timeout");

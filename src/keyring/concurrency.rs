@@ -1,8 +1,9 @@
 //! What threads share, and how tasks begin.
 //!
-//! The modules whose order of steps is a promise take these from here, so that tests can put others
-//! in their place: `tests/loom.rs` loom's atomics, under the freshness core, and the unit tests their
-//! own, under all of the keyring, at each step of which another thread may go on.
+//! The freshness core, the timeline, flights, writes, syncs, the hot table and the debounce of uses
+//! take these from here, so that tests can put others in their place: `tests/loom.rs` loom's atomics,
+//! under the freshness core, and the unit tests their own, at each step of which another thread may
+//! go on.
 
 pub(super) use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 pub(super) use std::sync::{Mutex, MutexGuard};

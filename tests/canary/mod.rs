@@ -2,7 +2,7 @@
 //!
 //! What the tests stand on calls [`listen`] where it makes a keyring, and from then on every line
 //! that anything in this process logs, dependencies at TRACE and spans included, is searched as it
-//! comes. It says [`know`] of each secret that it hands out, and shows every [`answer`], [`error`]
+//! comes; [`listen_to_the_crate_alone`] leaves the dependencies out. It says [`know`] of each secret that it hands out, and shows every [`answer`], [`error`]
 //! and [`Folder`] with a database. A finding in the log ends the process, whichever thread it was
 //! on: tasks of which nobody hears leak as well as others.
 

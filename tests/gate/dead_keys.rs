@@ -99,8 +99,8 @@ async fn every_kind_of_dead_key_gets_the_same_bytes() {
     assert_eq!(present(&server, &good).await.status, 200);
 }
 
-/// One look-up when it is seen first and none while it is remembered, whatever is wrong: neither
-/// the answer nor the way to it tells a key that was never there from one that was.
+/// One look-up when it is seen first and none while it is remembered, whatever is wrong. For how long
+/// it is remembered is another matter, of which the threat model tells.
 #[tokio::test]
 async fn every_kind_of_dead_key_takes_the_same_look_ups() {
     let ground = Ground::new().await;

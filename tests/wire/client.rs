@@ -53,6 +53,9 @@ impl Client {
             Outcome::Answered(answer) => !answer.is_last,
             Outcome::Cut => false,
         };
+        for outcome in &outcomes {
+            outcome.search();
+        }
         if outcomes.iter().all(goes_on) {
             self.connection = Some(connection);
         }

@@ -105,7 +105,9 @@ impl Connection {
         let bytes = frame(HEADERS, END_STREAM | END_HEADERS, self.next, &block);
         let streams = BTreeMap::from([(self.next, Stream::default())]);
         self.next += 2;
-        self.exchange(&bytes, streams).await.remove(0)
+        let outcome = self.exchange(&bytes, streams).await.remove(0);
+        outcome.search();
+        outcome
     }
 
     async fn exchange(&mut self, bytes: &[u8], mut streams: BTreeMap<u32, Stream>) -> Vec<Outcome> {

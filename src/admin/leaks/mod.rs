@@ -105,10 +105,15 @@ impl LeakReports {
     ///
     /// They have a limit of their own, ten times [`limit`](Self::limit), and only what is signed
     /// counts, and has something in it that has the form of a key: nobody else takes anything from
-    /// it. What has no signature by a known key is refused before its body is read. Whether a
-    /// signature is good is found out for two at a time, on threads beside those of the runtime;
-    /// others wait. Where [`Admin::client_address`](super::Admin::client_address) was called, no
-    /// address is listened to more often than that limit.
+    /// it. What has no signature by a known key is refused before its body is read, and a body has
+    /// 10 seconds to come. Whether a signature is good is found out for two at a time, on threads
+    /// beside those of the runtime; others wait. Where
+    /// [`Admin::client_address`](super::Admin::client_address) was called, no address is listened to
+    /// more often than that limit.
+    ///
+    /// Of bodies that nobody has verified yet 32 MiB are held at a time, and what is more is 503: the
+    /// application's memory comes before a report. Whoever sends that much every 10 seconds keeps
+    /// GitHub out for as long; where that matters, let only GitHub's addresses come to this path.
     #[cfg(feature = "secret-scanning")]
     pub fn github(mut self, keys: ScanningKeys) -> Self {
         self.github = Some(keys);

@@ -2,16 +2,18 @@
 //!
 //! Each body has its limit, and of connections there can be any number. What counts is what has
 //! come, and not what was announced: whoever sends slowly, or nothing at all, holds next to
-//! nothing of what all share.
+//! nothing of what all share. The memory behind them may be up to twice as much: it grows by
+//! doubling.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::admin::answer::Refused;
+use crate::admin::body;
 
 /// What a body takes up before its first byte has come.
-const LEAST: usize = 4 * 1024;
+const LEAST: usize = body::AHEAD;
 
 /// Room for so many bytes.
 #[derive(Debug)]
