@@ -57,9 +57,12 @@ fn commit() -> String {
     let here = env!("CARGO_MANIFEST_DIR");
     let commit = said_by("git", &["-C", here, "rev-parse", "--short=12", "HEAD"]);
     let sources = [
+        ".cargo",
         "src",
         "Cargo.toml",
         "Cargo.lock",
+        "benches/budget.toml",
+        "benches/reproduce",
         "benches/src",
         "benches/peers",
         "benches/other-languages",

@@ -81,7 +81,7 @@ fn a_change_that_is_alone_is_heeded_when_the_formula_says() {
 #[test]
 fn the_lock_lets_so_many_changes_through_and_no_more() {
     let scenario = Scenario {
-        changes: 4_000.0,
+        changes: 6_000.0,
         ..Scenario::default()
     };
     let outcome = run(&scenario);

@@ -30,6 +30,7 @@ fn measure(world: &mut World) {
     if cores().len() < 2 {
         let recorder = &mut world.recorder;
         recorder.left_out("two threads on two cores", "there is one core");
+        return;
     }
     let nobody = world.keyring(ByRule::no_key(), |builder| {
         builder.unknown_lookups(1_000_000, 1_000_000)
