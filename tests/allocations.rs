@@ -89,17 +89,12 @@ async fn a_hit_takes_three_pieces() {
 async fn what_is_refused_takes_no_more_for_being_longer() {
     let _alone = alone().await;
     let keyring = keyring().await;
-    for (start, status) in [
-        ("Bearer ", StatusCode::UNAUTHORIZED),
-        ("Bearer acme_live_", StatusCode::UNAUTHORIZED),
-        ("Bearer of, ", StatusCode::BAD_REQUEST),
-        ("Basic ", StatusCode::UNAUTHORIZED),
-        ("", StatusCode::UNAUTHORIZED),
-    ] {
+    let no = StatusCode::UNAUTHORIZED;
+    for start in ["Bearer ", "Bearer acme_live_", "Bearer of, ", "Basic ", ""] {
         let mut first = None;
         for length in [300, 4_000, 400_000] {
             let credential = start.to_owned() + &"A".repeat(length);
-            let taken = taken(&keyring, &credential, status).await;
+            let taken = taken(&keyring, &credential, no).await;
             assert_eq!(*first.get_or_insert(taken), taken, "{start}, {length}");
         }
     }
