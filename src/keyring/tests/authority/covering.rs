@@ -1,5 +1,7 @@
 //! No key holds more than the caller by whom it is made or changed, in each respect by itself.
 
+use std::time::Duration;
+
 use super::{Scene, Setting, at, environment, key, scopes};
 use crate::allowed_ips::AllowedIps;
 use crate::keyring::authority::{self, End, Expiry, KeyPatch, Restrict, SelfService};
@@ -177,6 +179,27 @@ fn the_end_that_a_key_is_made_with_and_changed_to_is_not_after_the_callers() {
             Ok(()),
         ),
     ]);
+}
+
+#[test]
+fn where_no_end_is_given_a_key_ends_with_its_maker_or_with_the_longest_life() {
+    for (makers, longest, expected) in [
+        (None, None, None),
+        (Some(10), None, Some(10)),
+        (None, Some(20), Some(20)),
+        (Some(10), Some(20), Some(10)),
+        (Some(30), Some(20), Some(20)),
+    ] {
+        let mut scene = Scene::new();
+        scene.caller().expires_at = makers.map(at);
+        scene.draft.limits.longest_life = longest.map(Duration::from_secs);
+        let made = authority::create(&key(), &scene.draft, &catalogue(), &scene.rows());
+        let Ok(Decision::Insert { record, .. }) = made else {
+            panic!("{makers:?}, {longest:?}: {made:?}");
+        };
+        let end = expected.map(at);
+        assert_eq!(record.expires_at, end, "{makers:?}, {longest:?}");
+    }
 }
 
 #[test]
