@@ -83,3 +83,14 @@ impl<T: fmt::Display> fmt::Display for Few<T> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_the_entries() {
+        let few = Few::of_any_number(vec!["b", "a", "b"]);
+        assert_eq!(format!("{few:?}"), r#"["a", "b"]"#);
+    }
+}
