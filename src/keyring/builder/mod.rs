@@ -1,4 +1,4 @@
-//! Options of a keyring, each with its default, and what is refused.
+//! Options of a keyring, each with its default.
 
 mod assemble;
 mod refuse;
