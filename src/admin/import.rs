@@ -85,10 +85,11 @@ pub(super) async fn import(call: Call) -> Answer {
     let work = async move {
         // One that has left is told nothing. What was done so far stays.
         let done: Result<(), Gone> = importing.all(&body, &mut lines).await;
+        // Before the answer ends: whoever has heard its end may begin the next at once.
+        drop((body, turn));
         if done.is_ok() {
             lines.finish();
         }
-        drop((body, turn));
     };
     tokio::spawn(work.in_current_span());
     Ok(response)

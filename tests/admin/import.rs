@@ -1,9 +1,11 @@
 //! `POST /keys/import`.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{Method, Request};
 use http_body::Frame;
@@ -41,6 +43,20 @@ fn asking(token: &str, content_type: &str, body: impl Into<Body>) -> Request<Bod
 
 pub(crate) async fn import(world: &World, token: &str, body: impl Into<Body>) -> Reply {
     world.send(asking(token, NDJSON, body)).await
+}
+
+/// An import after one that whoever had begun it has left: the line that it was at may not be over.
+async fn import_after(world: &World, token: &str, body: &str) -> Reply {
+    let again = async {
+        loop {
+            let reply = import(world, token, body.to_owned()).await;
+            if reply.status != 429 {
+                return reply;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(30), again).await.unwrap()
 }
 
 /// The answers, each checked for its shape.
@@ -270,7 +286,7 @@ async fn whoever_leaves_finds_done_what_was_answered(world: World) {
         assert!(alive(&world, key).await);
     }
     // All of it again: nothing is lost, and nothing is there twice.
-    let again = lines(&import(&world, ADMIN_TOKEN, body).await);
+    let again = lines(&import_after(&world, ADMIN_TOKEN, &body).await);
     let there = again.iter().filter(|line| line["status"] == 200).count();
     assert!((3..200).contains(&there), "{there}");
     assert!(
@@ -364,7 +380,7 @@ async fn an_owner_has_one_import_at_a_time(world: World) {
     );
     let mine = world.get("/admin/keys", &caller.secret).await;
     assert_eq!(mine.status, 200);
-    // Over is what was answered to its end, and what nobody reads any more.
+    // Over is what was answered to its end,
     assert_eq!(
         answer
             .collect()
@@ -375,13 +391,57 @@ async fn an_owner_has_one_import_at_a_time(world: World) {
             .count(),
         200
     );
-    drop(begun(&world, &caller.secret).await);
-    let again = async {
-        while import(&world, &colleague.secret, one.clone()).await.status != 200 {
-            tokio::task::yield_now().await;
+    // and what nobody reads any more, when the line that it was at is done.
+    world.faults.writes.freeze_next(1);
+    let request = asking(&caller.secret, NDJSON, body(&some(200)));
+    let response = world.router.clone().oneshot(request).await.unwrap();
+    world.faults.writes.frozen(1).await;
+    drop(response);
+    let refused = import(&world, &colleague.secret, one.clone()).await;
+    assert_eq!(refused.told(), (429, "rate_limited"));
+    world.faults.writes.release();
+    let again = import_after(&world, &colleague.secret, &one).await;
+    assert_eq!(again.status, 200);
+}
+
+/// Asks for another import when it is woken, there and then.
+struct AsksWhenWoken {
+    router: Router,
+    told: Mutex<Vec<u16>>,
+}
+
+impl Wake for AsksWhenWoken {
+    fn wake(self: Arc<Self>) {
+        let asked = self.router.clone().oneshot(asking(ADMIN_TOKEN, NDJSON, ""));
+        let mut cx = Context::from_waker(Waker::noop());
+        if let Poll::Ready(response) = pin!(asked).poll(&mut cx) {
+            self.told
+                .lock()
+                .unwrap()
+                .push(response.unwrap().status().as_u16());
         }
-    };
-    timeout(Duration::from_secs(30), again).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn whoever_hears_its_end_may_begin_the_next() {
+    let world = World::memory();
+    let asks = Arc::new(AsksWhenWoken {
+        router: world.router.clone(),
+        told: Mutex::default(),
+    });
+    let waker = Waker::from(Arc::clone(&asks));
+    let request = asking(ADMIN_TOKEN, NDJSON, "");
+    let response = world.router.clone().oneshot(request).await.unwrap();
+    let mut end = pin!(response.into_body().collect());
+    while end
+        .as_mut()
+        .poll(&mut Context::from_waker(&waker))
+        .is_pending()
+    {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(*asks.told.lock().unwrap(), [200]);
 }
 
 #[tokio::test]
