@@ -32,9 +32,6 @@ pub(crate) const VARIANTS: [&str; 7] = [
 /// What nginx asks for each request; it takes no body.
 pub(crate) const NO_CONTENT: &str = "portcullis, answering 204";
 
-/// Ticks a second in `/proc/PID/stat`, the same on every Linux.
-const TICKS: f64 = 100.0;
-
 /// Serves one of the variants on a port of its own, on one thread. Says the port and the credential
 /// on its first two lines.
 pub(crate) fn serve(variant: &str) -> Result<(), String> {
@@ -120,14 +117,16 @@ impl Server {
     }
 }
 
-/// User and kernel time so far, in seconds.
+/// User and kernel time of all threads so far, in seconds: to the nanosecond, where `/proc/PID/stat` has
+/// ticks.
 pub(crate) fn time(child: &Child) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
-    // The second field is a name in parentheses; the times are the 14th and the 15th.
-    let (_, after) = stat.rsplit_once(") ").unwrap();
-    let fields: Vec<&str> = after.split(' ').collect();
-    let ticks = |at: usize| fields[at].parse::<f64>().unwrap();
-    (ticks(11) + ticks(12)) / TICKS
+    let tasks = fs::read_dir(format!("/proc/{}/task", child.id())).unwrap();
+    let nanos = tasks.filter_map(|task| {
+        // A thread may have ended since.
+        let stat = fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+        stat.split(' ').next()?.parse::<f64>().ok()
+    });
+    nanos.sum::<f64>() / 1e9
 }
 
 impl Drop for Server {

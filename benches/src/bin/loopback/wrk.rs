@@ -8,13 +8,12 @@ use std::time::Duration;
 pub(crate) struct Load {
     pub(crate) requests: f64,
     pub(crate) seconds: f64,
-    pub(crate) half: f64,
 }
 
 /// Sends requests to that port for so long.
 pub(crate) fn wrk(port: &str, credential: &str, seconds: u64) -> Result<Load, String> {
     let output = Command::new("taskset")
-        .args(["-c", "1", "wrk", "-t1", "-c64", "--latency"])
+        .args(["-c", "1", "wrk", "-t1", "-c64"])
         .arg(format!("-d{seconds}s"))
         .args(["-H", &format!("Authorization: Bearer {credential}")])
         .arg(format!("http://127.0.0.1:{port}/"))
@@ -29,22 +28,12 @@ pub(crate) fn wrk(port: &str, credential: &str, seconds: u64) -> Result<Load, St
 }
 
 fn read(text: &str) -> Option<Load> {
-    let after = |mark: &str| {
-        let line = text
-            .lines()
-            .find(|line| line.trim_start().starts_with(mark))?;
-        line.trim_start()
-            .strip_prefix(mark)?
-            .split_ascii_whitespace()
-            .next()
-    };
     let total = text.lines().find(|line| line.contains(" requests in "))?;
     let (requests, rest) = total.trim().split_once(" requests in ")?;
     let seconds = rest.split_once("s,")?.0;
     Some(Load {
         requests: requests.parse().ok()?,
         seconds: seconds.parse().ok()?,
-        half: micros(after("50%")?)?,
     })
 }
 
@@ -61,15 +50,6 @@ pub(crate) fn version(program: &str, mark: &str, install: &str) -> Result<String
         .ok_or_else(|| format!("{program} -v said something else than expected: {said}"))
 }
 
-/// `367.00us`, `1.68ms` or `1.02s`.
-fn micros(text: &str) -> Option<f64> {
-    let units = [("us", 1.0), ("ms", 1e3), ("s", 1e6)];
-    let (number, unit) = units
-        .iter()
-        .find_map(|(name, unit)| Some((text.strip_suffix(name)?, unit)))?;
-    Some(number.parse::<f64>().ok()? * unit)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,12 +58,10 @@ mod tests {
     fn what_wrk_says_is_read() {
         let load = read(
             "Running 3s test @ http://127.0.0.1:4000/\n  1 threads and 64 connections\n  \
-             Latency Distribution\n     50%  367.00us\n     75%  407.00us\n     99%    1.68ms\n  \
              478371 requests in 3.10s, 58.85MB read\nRequests/sec: 154313.25\n",
         );
         let load = load.unwrap();
         assert_eq!((load.requests, load.seconds), (478_371.0, 3.1));
-        assert!((load.half - 367.0).abs() < 1e-9);
         assert!(read("unable to connect").is_none());
     }
 }
