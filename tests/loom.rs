@@ -1,4 +1,5 @@
-//! Every interleaving of request, write and sync that matters, tried on the real freshness core.
+//! Every interleaving of request, write and sync, with three preemptions at most, tried on the real
+//! freshness core.
 //!
 //! Around it stands the least that there can be of everything else: a store of one key, a cache
 //! of one entry, one flight. Next to each model stand the ways to get it wrong that look right;

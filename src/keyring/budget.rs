@@ -5,8 +5,9 @@
 //! a budget if they find nothing; one that finds a key costs nothing, nor does one that is still
 //! under way, so that a cold start is free however many keys come at once.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
+use super::concurrency::{Mutex, MutexGuard};
 use crate::clock::BootTime;
 
 /// A token bucket, full at the start. It is charged for what was found to be unknown, so that its

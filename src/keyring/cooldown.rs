@@ -6,13 +6,14 @@
 //! many requests there are, and the first request after its recovery is answered.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::authorize::Unavailable;
+use super::concurrency::{Mutex, MutexGuard};
 use crate::key::KeyDigest;
 
 const PAUSE: Duration = Duration::from_millis(100);

@@ -1,7 +1,8 @@
 //! The freshness core: which remembered answers may still be believed.
 //!
 //! std only, and its atomics come through `super::concurrency`, so that `tests/loom.rs` can compile
-//! this very file against loom and try every interleaving of request, sync and write.
+//! this very file against loom and try every interleaving of request, sync and write that has three
+//! preemptions at most.
 //!
 //! Each key belongs to one of a fixed number of shards. A shard has two *tags*: the highest
 //! store revision known to have changed an existing key in it (`positive`), and the highest known

@@ -8,9 +8,10 @@
 //! Bounded, and gone with the process. Nothing here lets anybody in.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::PoisonError;
 
 use super::Keyring;
+use super::concurrency::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::key::KeyId;
 use crate::store::MOST_KEYS_NAMED;
 

@@ -5,8 +5,9 @@
 
 use std::collections::HashSet;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
+use super::concurrency::Mutex;
 use crate::key::Environment;
 use crate::principal::Holding;
 use crate::scope::ScopeSet;

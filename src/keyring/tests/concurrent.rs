@@ -156,7 +156,9 @@ impl Stage {
             let same = Arc::new(clock.clone());
             let options = |builder: Builder| {
                 // Dead secrets are asked for many times, while the clock stands still.
-                builder.clock(same).unknown_lookups(1_000_000, 1_000_000)
+                let builder = builder.clock(same).unknown_lookups(1_000_000, 1_000_000);
+                // What is asked here is not how fast a busy machine is.
+                builder.lookup_deadline(Duration::from_secs(4))
             };
             Replica::with(Arc::clone(&store), options).await
         };

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use super::chance::Chance;
 use super::fixture::Replica;
@@ -42,7 +43,9 @@ impl World {
     async fn new() -> Self {
         let replica = Replica::with(MemoryStore::new(), |builder| {
             let builder = builder.capacity(KEYS as u64 / 10, JUNK as u64 / 10);
-            builder.unknown_lookups(10_000_000, 10_000_000)
+            let builder = builder.unknown_lookups(10_000_000, 10_000_000);
+            // What is asked here is not how fast a busy machine is.
+            builder.lookup_deadline(Duration::from_secs(4))
         });
         let replica = replica.await;
         let mut keys = Vec::new();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::fixture::{Replica, UNKNOWN, allowed, answers, soon, timed, unavailable};
-use crate::keyring::Unavailable;
+use crate::keyring::{Builder, Unavailable};
 use crate::store::MemoryStore;
 
 const SHED: super::fixture::Answer = Err(crate::keyring::Denial::Unavailable(
@@ -52,6 +52,22 @@ async fn keys_that_were_good_before_are_looked_up_while_junk_is_shed() {
     replica.rename(&created.key.id, "renamed").await;
     assert_eq!(replica.ask(secret).await, Ok("renamed".to_owned()));
     assert_eq!(replica.faults.look_ups.calls(), 3);
+}
+
+/// Nothing tells a good key from junk before it is looked up. The keyed checksum does.
+#[tokio::test(start_paused = true)]
+async fn a_key_that_was_never_found_here_is_shed_with_the_junk_and_not_refused() {
+    let (store, budget) = (MemoryStore::new(), |b: Builder| b.unknown_lookups(1, 1));
+    let other = Replica::with(store.clone(), budget).await;
+    let created = other.create().await;
+    let secret = created.secret.expose();
+    let replica = Replica::with(store, budget).await;
+    assert_eq!(replica.ask(&replica.junk()).await, UNKNOWN);
+    assert_eq!(replica.ask(secret).await, SHED);
+    replica.clock.advance(Duration::from_secs(1));
+    assert_eq!(replica.ask(secret).await, allowed());
+    assert_eq!(replica.ask(&replica.junk()).await, UNKNOWN);
+    assert_eq!(replica.ask(secret).await, allowed());
 }
 
 #[tokio::test(start_paused = true)]

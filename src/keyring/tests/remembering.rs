@@ -1,6 +1,7 @@
 //! What was looked up once is not looked up again.
 
 use super::fixture::{Replica, UNKNOWN, allowed};
+use crate::keyring::concurrency::locks_taken;
 
 #[tokio::test(start_paused = true)]
 async fn a_key_opens_and_is_remembered() {
@@ -10,6 +11,22 @@ async fn a_key_opens_and_is_remembered() {
         assert_eq!(replica.ask(created.secret.expose()).await, allowed());
     }
     assert_eq!(replica.faults.look_ups.calls(), 1);
+}
+
+/// Not one that requests share, nor any of the keyring's own. What moka does is its own affair: behind
+/// the table of keys in steady use it is not asked.
+#[tokio::test(start_paused = true)]
+async fn a_hit_takes_no_lock() {
+    let replica = Replica::alone().await;
+    let created = replica.create().await;
+    let before = locks_taken();
+    assert_eq!(replica.ask(created.secret.expose()).await, allowed());
+    assert!(locks_taken() > before, "those of a look-up are counted");
+    let before = locks_taken();
+    for _ in 0..3 {
+        assert_eq!(replica.ask(created.secret.expose()).await, allowed());
+    }
+    assert_eq!(locks_taken(), before);
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,15 +7,15 @@
 use std::cell::Cell;
 use std::error::Error;
 use std::pin::Pin;
-use std::sync::{Arc, LockResult, TryLockError};
+use std::sync::{Arc, LockResult, TryLockError, TryLockResult};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use arc_swap::Guard;
 use shuttle::scheduler::RandomScheduler;
 
-pub(crate) use std::sync::MutexGuard;
 pub(crate) use std::sync::atomic::Ordering;
+pub(crate) use std::sync::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
 
 /// How many schedules of each test are tried, unless `PORTCULLIS_SCHEDULES` says otherwise.
 const SCHEDULES: usize = 150;
@@ -26,6 +26,8 @@ const STACK: usize = 1 << 20;
 thread_local! {
     /// All threads of a schedule take turns on the one that runs the test.
     static SCHEDULED: Cell<bool> = const { Cell::new(false) };
+
+    static LOCKS: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Runs `test` again and again, its threads in another order each time. They are shuttle's, and so is
@@ -130,16 +132,46 @@ atomic!(AtomicUsize of usize);
 pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
 
 impl<T> Mutex<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(std::sync::Mutex::new(value))
+    }
+
     pub(crate) fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
-        anybody();
-        loop {
-            match self.0.try_lock() {
-                Ok(guard) => return Ok(guard),
-                Err(TryLockError::Poisoned(poisoned)) => return Err(poisoned),
-                // Who holds it goes on only if this one does not block the thread for both.
-                Err(TryLockError::WouldBlock) if SCHEDULED.get() => anybody(),
-                Err(TryLockError::WouldBlock) => return self.0.lock(),
-            }
+        take(|| self.0.try_lock(), || self.0.lock())
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct RwLock<T>(std::sync::RwLock<T>);
+
+impl<T> RwLock<T> {
+    pub(crate) fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
+        take(|| self.0.try_read(), || self.0.read())
+    }
+
+    pub(crate) fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
+        take(|| self.0.try_write(), || self.0.write())
+    }
+}
+
+/// How many locks this thread has taken so far, of those that are here.
+pub(crate) fn locks_taken() -> u64 {
+    LOCKS.get()
+}
+
+fn take<Held>(
+    try_it: impl Fn() -> TryLockResult<Held>,
+    wait: impl FnOnce() -> LockResult<Held>,
+) -> LockResult<Held> {
+    LOCKS.set(LOCKS.get() + 1);
+    anybody();
+    loop {
+        match try_it() {
+            Ok(held) => return Ok(held),
+            Err(TryLockError::Poisoned(poisoned)) => return Err(poisoned),
+            // Who holds it goes on only if this one does not block the thread for both.
+            Err(TryLockError::WouldBlock) if SCHEDULED.get() => anybody(),
+            Err(TryLockError::WouldBlock) => return wait(),
         }
     }
 }
