@@ -17,13 +17,22 @@ fn named() -> BTreeSet<(&'static str, &'static str)> {
         .collect()
 }
 
-/// Whether there is a function of this name, which the attribute or the macro around it makes a test.
+/// Whether there is a function of this name that is not left out. The attribute or the macro around it
+/// makes it a test, or else it would be reported as unused.
 fn has(source: &str, test: &str) -> bool {
-    source.lines().any(|line| {
+    let lines: Vec<&str> = source.lines().map(str::trim_start).collect();
+    let named = |line: &str| {
         let after = line.split_once("fn ").map(|(_, rest)| rest);
         after
             .and_then(|rest| rest.strip_prefix(test))
             .is_some_and(|rest| rest.starts_with('('))
+    };
+    let at = lines.iter().position(|line| named(line));
+    at.is_some_and(|at| {
+        let attributes = lines[..at].iter().rev();
+        !{ attributes }
+            .take_while(|line| line.starts_with("#[") || line.starts_with("//"))
+            .any(|line| line.starts_with("#[ignore"))
     })
 }
 

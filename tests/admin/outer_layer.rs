@@ -1,7 +1,7 @@
 //! The router inside of a layer that has taken the key out of the request.
 
 use axum::Router;
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderName, HeaderValue, Method};
 use portcullis::ApiKeyLayer;
 
@@ -67,4 +67,29 @@ async fn repeated_authorization_is_refused_beside_a_believed_key() {
     assert_eq!(told(0).await, (200, ""));
     assert_eq!(told(1).await, (200, ""));
     assert_eq!(told(2).await, (400, "invalid_request"));
+}
+
+/// Also where the layer around it answers gRPC in its own way. `Reply` holds each answer to be a problem.
+#[tokio::test]
+async fn what_calls_itself_grpc_is_answered_by_the_router_like_all_else() {
+    let world = World::memory();
+    let reader = world.key("a", &["keys:read"]).await;
+    let layer = ApiKeyLayer::new(world.keyring.clone()).pass_foreign_bearer();
+    let app = inside(&world, layer.grpc());
+    for (app, token, expected) in [
+        (&app, "", (401, "missing_credentials")),
+        (&app, "a.foreign.token", (401, "invalid_token")),
+        (&app, &*reader.secret, (403, "insufficient_scope")),
+        (&app, ADMIN_TOKEN, (415, "unsupported_media_type")),
+        (&world.router, "", (401, "missing_credentials")),
+        (&world.router, "wrong", (401, "invalid_token")),
+    ] {
+        let mut sent = request(Method::POST, "/admin/keys", token, "");
+        let grpc = HeaderValue::from_static("application/grpc");
+        sent.headers_mut().insert(CONTENT_TYPE, grpc);
+        let reply = world.send_to(app.clone(), sent).await;
+        assert_eq!(reply.told(), expected, "{token}");
+        assert_eq!(reply.header("content-type"), "application/problem+json");
+        assert_eq!(reply.header("grpc-status"), "");
+    }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
-use portcullis::keyring::{Created, NewKey};
+use portcullis::keyring::{Builder, Created, NewKey};
 use portcullis::store::{Provenance, Whose};
 use portcullis::{ApiKeyLayer, Keyring};
 use tokio::time::{Instant, sleep};
@@ -12,11 +12,21 @@ use tower::{Layer as _, ServiceExt as _, service_fn};
 
 use super::{Hand, Place, canary, soon};
 
+/// One that polls seldom, so that what it learns before it has learned by a nudge, and whose requests
+/// wait for a look-up for as long as a busy machine may take.
 async fn keyring(place: &Place) -> Keyring {
-    let keyring = Keyring::builder(place.store_of_keyring().await)
-        .prefix("acme")
-        .build()
-        .unwrap();
+    with(place, |builder| {
+        builder
+            .max_staleness(Duration::from_mins(1))
+            .poll_interval(Duration::from_secs(15))
+            .lookup_deadline(Duration::from_secs(10))
+    })
+    .await
+}
+
+async fn with(place: &Place, options: impl FnOnce(Builder) -> Builder) -> Keyring {
+    let builder = Keyring::builder(place.store_of_keyring().await).prefix("acme");
+    let keyring = options(builder).build().unwrap();
     keyring.ready().await.unwrap();
     keyring
 }
@@ -57,8 +67,9 @@ async fn until(keyring: &Keyring, created: &Created, status: StatusCode) -> Dura
     began.elapsed()
 }
 
-/// Less than the poll interval, so that it is the nudge that did it.
-const NUDGED: Duration = Duration::from_millis(700);
+/// Less than the poll interval, and than what an answer of "unknown" is remembered for, so that it is
+/// the nudge that did it.
+const NUDGED: Duration = Duration::from_secs(4);
 
 #[tokio::test]
 async fn what_one_replica_changes_the_other_one_knows_in_milliseconds() {
@@ -73,10 +84,7 @@ async fn what_one_replica_changes_the_other_one_knows_in_milliseconds() {
         took.push(until(&there, &created, StatusCode::UNAUTHORIZED).await);
     }
     took.sort_unstable();
-    assert!(
-        took[took.len() / 2] < Duration::from_millis(300),
-        "{took:?}"
-    );
+    assert!(took[took.len() / 2] < Duration::from_secs(1), "{took:?}");
     assert!(took[took.len() - 1] < NUDGED, "{took:?}");
 }
 
@@ -142,7 +150,7 @@ async fn what_is_typed_holds_everywhere() {
 async fn warm_keys_cost_the_database_one_small_statement_a_second() {
     const SECONDS: u64 = 6;
     let Some(place) = Place::new() else { return };
-    let replica = keyring(&place).await;
+    let replica = with(&place, |builder| builder).await;
     let mut keys = Vec::new();
     for _ in 0..10 {
         keys.push(create(&replica).await);

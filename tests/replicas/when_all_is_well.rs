@@ -62,7 +62,7 @@ async fn until_all(stage: &Arc<Stage>, key: Key, wanted: Answer) -> Duration {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_typed_into_psql_works_everywhere_also_where_it_was_refused_a_moment_ago() {
-    let _turn = ground::among_others().await;
+    let _turn = ground::alone().await;
     let Some(world) = ground::world(SCALE).await else {
         return;
     };

@@ -102,8 +102,8 @@ async fn health_tells_whether_nudges_come_and_how_long_a_sync_takes() {
         return;
     };
     let setup = setup
-        .with("PORTCULLIS_MAX_STALENESS_MS", "600")
-        .with("PORTCULLIS_LOOKUP_DEADLINE_MS", "200");
+        .with("PORTCULLIS_MAX_STALENESS_MS", "1500")
+        .with("PORTCULLIS_LOOKUP_DEADLINE_MS", "500");
     let server = setup.start().await;
     let bound = Duration::from_secs(10);
     let is = async |in_sync: bool| {
@@ -112,7 +112,7 @@ async fn health_tells_whether_nudges_come_and_how_long_a_sync_takes() {
     };
     until(bound, "it listens", || is(true)).await;
     let now = health(&server).await;
-    assert!(now["sync_lag_ms"].as_u64().unwrap() < 600, "{now}");
+    assert!(now["sync_lag_ms"].as_u64().unwrap() < 1_500, "{now}");
     assert_eq!(now["history_breaks"], 0);
     assert_eq!(now["refuses_what_it_saw_revoked"], false);
     assert_eq!(now["judged_in_outage"], 0);
@@ -129,9 +129,9 @@ async fn a_grace_keeps_good_keys_working_for_as_long_as_it_says() {
         return;
     };
     let setup = setup
-        .with("PORTCULLIS_MAX_STALENESS_MS", "400")
-        .with("PORTCULLIS_LOOKUP_DEADLINE_MS", "100")
-        .with("PORTCULLIS_OUTAGE_GRACE_MS", "2500");
+        .with("PORTCULLIS_MAX_STALENESS_MS", "1500")
+        .with("PORTCULLIS_LOOKUP_DEADLINE_MS", "500")
+        .with("PORTCULLIS_OUTAGE_GRACE_MS", "5000");
     let server = setup.start().await;
     let (good, dead, never_used) = (
         server.a_key().await,

@@ -102,9 +102,9 @@ fn is_unavailable_or_unknown(answer: &Answer) {
 #[tokio::test]
 async fn while_nothing_can_be_looked_up_good_keys_are_not_refused() {
     let setup = Setup::sqlite()
-        .with("PORTCULLIS_MAX_STALENESS_MS", "600")
+        .with("PORTCULLIS_MAX_STALENESS_MS", "1500")
         .with("PORTCULLIS_POLL_MS", "50")
-        .with("PORTCULLIS_LOOKUP_DEADLINE_MS", "200");
+        .with("PORTCULLIS_LOOKUP_DEADLINE_MS", "500");
     let server = setup.start().await;
     let (warm, cold, dead) = (
         server.a_key().await,
@@ -163,9 +163,9 @@ async fn while_nothing_can_be_looked_up_good_keys_are_not_refused() {
 #[tokio::test]
 async fn a_file_cut_to_nothing_is_no_refusal_either() {
     let setup = Setup::sqlite()
-        .with("PORTCULLIS_MAX_STALENESS_MS", "400")
+        .with("PORTCULLIS_MAX_STALENESS_MS", "1500")
         .with("PORTCULLIS_POLL_MS", "50")
-        .with("PORTCULLIS_LOOKUP_DEADLINE_MS", "200");
+        .with("PORTCULLIS_LOOKUP_DEADLINE_MS", "500");
     let server = setup.start().await;
     let keys = [server.a_key().await, server.a_key().await];
     assert!(server.opens(&keys[0]).await);
