@@ -109,6 +109,7 @@ async fn a_count_waits_for_whoever_counted_before() {
         disable(&store, 9).await.unwrap();
     };
     let others = timeout(PATIENCE, others).await;
+    // They are let go at the latest when the server ends the one that stands, which then has no outcome.
     others.expect("they wait for the count");
     let seen = seen_after(standing, &store, &mut watching, counting("somebody")).await;
     assert_eq!(seen, (3, false), "also the one that was just added");

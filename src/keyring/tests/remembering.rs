@@ -13,8 +13,8 @@ async fn a_key_opens_and_is_remembered() {
     assert_eq!(replica.faults.look_ups.calls(), 1);
 }
 
-/// Not one that requests share, nor any of the keyring's own. What moka does is its own affair: behind
-/// the table of keys in steady use it is not asked.
+/// None of those in `concurrency`, which are all that the keyring has. What moka does is its own affair:
+/// a key in steady use is found before it is asked.
 #[tokio::test(start_paused = true)]
 async fn a_hit_takes_no_lock() {
     let replica = Replica::alone().await;
