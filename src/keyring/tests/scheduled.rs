@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::error::Error;
 use std::pin::Pin;
-use std::sync::{Arc, LockResult, TryLockError, TryLockResult};
+use std::sync::{Arc, LockResult, TryLockError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -137,43 +137,44 @@ impl<T> Mutex<T> {
     }
 
     pub(crate) fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
-        take(|| self.0.try_lock(), || self.0.lock())
+        count_lock();
+        anybody();
+        loop {
+            match self.0.try_lock() {
+                Ok(guard) => return Ok(guard),
+                Err(TryLockError::Poisoned(poisoned)) => return Err(poisoned),
+                // Who holds it goes on only if this one does not block the thread for both.
+                Err(TryLockError::WouldBlock) if SCHEDULED.get() => anybody(),
+                Err(TryLockError::WouldBlock) => return self.0.lock(),
+            }
+        }
     }
 }
 
+/// Without a place before it: it is taken within transactions as well, and whoever went on there would
+/// come to the lock of the store, which is none of these, and wait for it for ever.
 #[derive(Default)]
 pub(crate) struct RwLock<T>(std::sync::RwLock<T>);
 
 impl<T> RwLock<T> {
     pub(crate) fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
-        take(|| self.0.try_read(), || self.0.read())
+        count_lock();
+        self.0.read()
     }
 
     pub(crate) fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
-        take(|| self.0.try_write(), || self.0.write())
+        count_lock();
+        self.0.write()
     }
+}
+
+fn count_lock() {
+    LOCKS.set(LOCKS.get() + 1);
 }
 
 /// How many locks this thread has taken so far, of those that are here.
 pub(crate) fn locks_taken() -> u64 {
     LOCKS.get()
-}
-
-fn take<Held>(
-    try_it: impl Fn() -> TryLockResult<Held>,
-    wait: impl FnOnce() -> LockResult<Held>,
-) -> LockResult<Held> {
-    LOCKS.set(LOCKS.get() + 1);
-    anybody();
-    loop {
-        match try_it() {
-            Ok(held) => return Ok(held),
-            Err(TryLockError::Poisoned(poisoned)) => return Err(poisoned),
-            // Who holds it goes on only if this one does not block the thread for both.
-            Err(TryLockError::WouldBlock) if SCHEDULED.get() => anybody(),
-            Err(TryLockError::WouldBlock) => return wait(),
-        }
-    }
 }
 
 pub(crate) struct ArcSwap<T>(arc_swap::ArcSwap<T>);
