@@ -134,8 +134,9 @@ impl Author {
     pub(crate) async fn insert(&mut self) -> Option<Key> {
         let body = any_body(&mut self.chance);
         let text = well_formed(&body);
-        // Nothing of the secret: an id is shown and logged.
-        let id = format!("key_{}", &any_body(&mut self.chance)[..20]);
+        // Nothing of this secret, nor of one that chance makes elsewhere: an id is shown and logged.
+        let id = hex(&Sha256::digest(format!("the id of {text}")));
+        let id = format!("key_{}", &id[..20]);
         let key = self.stage.add_key(&id, &text);
         ask_all(&self.stage, &mut self.chance, key.secret).await;
         let digest = hex(&Sha256::digest(text.as_bytes()));
