@@ -13,8 +13,8 @@ async fn a_key_opens_and_is_remembered() {
     assert_eq!(replica.faults.look_ups.calls(), 1);
 }
 
-/// None of those in `concurrency`, which are all that the keyring has. What moka does is its own affair:
-/// a key in steady use is found before it is asked.
+/// None of those in `concurrency`, which are all that requests share in the keyring. What moka does is
+/// its own affair: a key in steady use is found before it is asked.
 #[tokio::test(start_paused = true)]
 async fn a_hit_takes_no_lock() {
     let replica = Replica::alone().await;
