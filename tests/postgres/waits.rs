@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::links::cut_short;
 use super::sample::{add, adding, digest, disable, event, id, is_found, on, position, refuse};
-use super::{Hand, PATIENCE, Place, soon};
+use super::{Hand, Place, soon};
 
 /// As long as a request waits for a look-up.
 const DEADLINE: Duration = Duration::from_millis(500);
@@ -107,6 +107,7 @@ async fn an_open_transaction_holds_up_its_own_key_alone() {
     hand.types("BEGIN; UPDATE portcullis.keys SET enabled = false WHERE id LIKE '%1'")
         .await
         .unwrap();
+    let quick = Duration::from_secs(1);
     let others = async {
         assert!(is_found(&store, 1).await);
         store.get(&id(1)).await.unwrap();
@@ -120,7 +121,7 @@ async fn an_open_transaction_holds_up_its_own_key_alone() {
         });
         store.touch(&uses).await.unwrap();
     };
-    timeout(PATIENCE, others).await.expect("it waits");
+    timeout(quick, others).await.expect("it waits");
     let used = async |number| {
         let key = store.get(&id(number)).await.unwrap().value.unwrap();
         key.last_used_at.is_some()
@@ -132,7 +133,7 @@ async fn an_open_transaction_holds_up_its_own_key_alone() {
     let waiting = disable(&store, 1);
     let meanwhile = async {
         sleep(Duration::from_millis(100)).await;
-        timeout(PATIENCE, add(&store, 4)).await.expect("it waits");
+        timeout(quick, add(&store, 4)).await.expect("it waits");
     };
     let (waited, ()) = tokio::join!(waiting, meanwhile);
     assert!(waited.is_err());
@@ -164,7 +165,7 @@ async fn what_is_cut_short_leaves_no_lock_and_no_transaction() {
         })
         .await;
         // Whatever is there now, is there for whoever comes next.
-        timeout(PATIENCE, disable(&store, 2))
+        timeout(DEADLINE, disable(&store, 2))
             .await
             .expect("it waits")
             .unwrap();
